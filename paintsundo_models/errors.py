@@ -1,0 +1,25 @@
+"""Errors a user can act on: each message says what was found, what is accepted and what to do."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used."""
+
+
+class CheckpointNotFoundError(CheckpointError):
+    """No checkpoint at the given place; the message names the folder and where the files are published."""
+
+
+class UnsupportedCheckpointError(CheckpointError):
+    """The file or folder can be read but is not the model that was asked for."""
+
+
+class CheckpointMismatchError(CheckpointError):
+    """Tensors are missing, unexpected or of another shape than the model's."""
+
+
+class CorruptCheckpointError(CheckpointError):
+    """A weights file is truncated or is no safetensors file."""
+
+
+class VideoEncodingError(RuntimeError):
+    """ffmpeg could not write the video; the message ends with ffmpeg's own words."""

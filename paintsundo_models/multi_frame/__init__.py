@@ -1,0 +1,1 @@
+"""The multi-frame model: sixteen frames between two pictures."""

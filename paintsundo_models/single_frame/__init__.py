@@ -1,0 +1,1 @@
+"""The single-frame model: the picture as it was at one operation step."""
