@@ -1,0 +1,144 @@
+"""Nodes that only put pictures in order: the keyframes from finished to blank, and the pairs between them."""
+
+import torch
+from comfy_api.latest import io, ui
+
+from ..paintsundo_models import images
+from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED
+
+_SEED_COUNT = 2**64
+
+
+class ArrangeKeyframes(io.ComfyNode):
+    """Finished picture, keyframes, blank canvas -> one batch in undo order."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoArrangeKeyframes",
+            display_name="Arrange Keyframes",
+            category="PaintsUndo/keyframes",
+            description=(
+                "Puts the finished picture before the keyframes and a white canvas after them. The finished picture "
+                "is resized to the keyframes and its overhang cut off; the preview shows what was cut."
+            ),
+            inputs=[
+                io.Image.Input(
+                    "finished",
+                    tooltip="The finished picture, one, of any size. It gets the keyframes' size; see the preview.",
+                ),
+                io.Image.Input(
+                    "keyframes",
+                    tooltip="The predicted keyframes in undo order (rising operation step). Passed on as they are.",
+                ),
+                io.Boolean.Input(
+                    "include_finished",
+                    default=True,
+                    tooltip=(
+                        "On: the finished picture comes first, so that the video ends with it. Off: the video ends "
+                        "with the first keyframe."
+                    ),
+                ),
+                io.Boolean.Input(
+                    "include_canvas",
+                    default=True,
+                    tooltip=(
+                        "On: a white canvas comes last, so that the video begins with it. Off: the video begins with "
+                        "the last keyframe."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="keyframes",
+                    tooltip="Batch in undo order: finished picture, keyframes, white canvas; all of one size.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, finished: io.Image.Type, keyframes: io.Image.Type, include_finished: bool, include_canvas: bool
+    ) -> io.NodeOutput:
+        keyframes = images.composite_on_white(keyframes)
+        height, width = keyframes.shape[1:3]
+        parts, preview = [keyframes], None
+        if include_finished:
+            if len(finished) != 1:
+                raise ValueError(
+                    f'"finished" takes one picture, but got a batch of {len(finished)}. Pick one of them (the host\'s '
+                    '"ImageFromBatch" does), or run the graph once for each.'
+                )
+            finished = images.composite_on_white(finished)
+            box = images.crop_box(finished.shape[2], finished.shape[1], width, height)
+            parts.insert(0, images.resize_and_center_crop(finished, width, height).to(keyframes))
+            preview = {
+                **ui.PreviewImage(images.cut_preview(finished, box), cls=cls).as_dict(),
+                **ui.PreviewText(box.describe()).as_dict(),
+            }
+        if include_canvas:
+            parts.append(images.white_canvas(height, width).to(keyframes))
+        batch = torch.cat(parts)
+        return io.NodeOutput(batch, ui=preview) if preview else io.NodeOutput(batch)
+
+
+class KeyframePairs(io.ComfyNode):
+    """N keyframes -> N - 1 pairs as lists, so that what follows runs once a pair."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoKeyframePairs",
+            display_name="Keyframe Pairs",
+            category="PaintsUndo/interpolation",
+            description=(
+                "Makes a pair of each two neighbouring keyframes. The outputs are lists: the nodes behind run once "
+                "for each pair, and memory holds one segment at a time."
+            ),
+            inputs=[
+                io.Image.Input(
+                    "keyframes",
+                    tooltip="Two or more pictures in undo order, as Arrange Keyframes gives them.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=DEFAULT_SEGMENT_SEED,
+                    min=0,
+                    max=_SEED_COUNT - 1,
+                    control_after_generate=True,
+                    tooltip=(
+                        "Seed of the first pair; each next pair gets one more. Any number is as good as another; the "
+                        "same number gives the same video."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="start_image",
+                    is_output_list=True,
+                    tooltip="List: the first picture of each pair (the more finished one), one picture each.",
+                ),
+                io.Image.Output(
+                    display_name="end_image",
+                    is_output_list=True,
+                    tooltip="List: the second picture of each pair (the earlier stage), one picture each.",
+                ),
+                io.Int.Output(
+                    display_name="seed",
+                    is_output_list=True,
+                    tooltip="List: one seed a pair, counting up from the seed given.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, keyframes: io.Image.Type, seed: int) -> io.NodeOutput:
+        keyframes = images.composite_on_white(keyframes)
+        if len(keyframes) < 2:
+            raise ValueError(
+                f"Pairs need at least two keyframes; got {len(keyframes)}. Switch on include_finished or "
+                "include_canvas in Arrange Keyframes, or predict more than one operation step."
+            )
+        pictures = list(keyframes.split(1))
+        seeds = [(seed + i) % _SEED_COUNT for i in range(len(pictures) - 1)]
+        return io.NodeOutput(pictures[:-1], pictures[1:], seeds)

@@ -1,0 +1,337 @@
+"""Nodes of the multi-frame model: the native path's conditioning, sampler, schedule and options, and a segment in one step."""
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from ..paintsundo_models import interpolation
+from ..paintsundo_models.constants import (
+    DEFAULT_FS,
+    DEFAULT_GUIDANCE_RESCALE,
+    DEFAULT_SEGMENT_CFG,
+    DEFAULT_SEGMENT_PROMPT,
+    DEFAULT_SEGMENT_SEED,
+    DEFAULT_SEGMENT_STEPS,
+)
+from ..paintsundo_models.interpolation import NEAREST_TRAINED, REFERENCE_SAMPLER, REFERENCE_SCHEDULER, RESOLUTIONS
+from ..paintsundo_models.keyframes import SamplerSettings
+from ..paintsundo_models.multi_frame.sampling import with_guidance
+from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS, TemporalWindow
+
+CATEGORY = "PaintsUndo/interpolation"
+MAX_SEED = 0xFFFFFFFFFFFFFFFF
+
+
+def model_input() -> io.Model.Input:
+    """MODEL of the multi-frame loader."""
+    return io.Model.Input("model", tooltip="MODEL of the PaintsUndo Multi-Frame Loader, or what nodes made of it.")
+
+
+def picture_inputs() -> list[io.Image.Input]:
+    """The two pictures between which the frames are made."""
+    return [
+        io.Image.Input("start_image", tooltip="The more finished picture: frame 1. One picture; Keyframe Pairs gives lists of them."),
+        io.Image.Input("end_image", tooltip="The earlier stage: frame 16. Cut to the same size as the first."),
+    ]
+
+
+def segment_inputs() -> list:
+    """What both ways of conditioning can set."""
+    return [
+        io.Int.Input(
+            "fs",
+            default=DEFAULT_FS,
+            min=1,
+            max=30,
+            tooltip="The frame-rate number of the training. 3 is what the reference always uses. Low: larger steps between frames; "
+            "high: smaller ones. It does not change the number of frames.",
+        ),
+        io.Combo.Input(
+            "resolution",
+            options=list(RESOLUTIONS),
+            default=NEAREST_TRAINED,
+            tooltip="Width x height of the frames. The model was trained on four sizes, and the nearest fits best. The size of the "
+            "pictures (on a grid of 64) shows more detail, and takes memory and time as its area grows.",
+        ),
+    ]
+
+
+class InterpolationConditioning(io.ComfyNode):
+    """What turns the host's samplers into an interpolator of two pictures."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoInterpolationConditioning",
+            display_name="Interpolation Conditioning",
+            category=CATEGORY,
+            description="Adds two pictures to prompts, for SamplerCustom (reference: PaintsUndo DDIM Sampler, trailing, 50 steps, "
+            "cfg 7.5) or KSampler, and VAE Decode.",
+            inputs=[
+                io.Conditioning.Input("positive", tooltip="CLIP Text Encode with the multi-frame model's CLIP. Keep it general."),
+                io.Conditioning.Input("negative", tooltip='CLIP Text Encode of "" in the reference.'),
+                io.ClipVision.Input("clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."),
+                io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Multi-Frame Loader."),
+                *picture_inputs(),
+                *segment_inputs(),
+            ],
+            outputs=[
+                io.Conditioning.Output(display_name="positive", tooltip="The prompt with both pictures."),
+                io.Conditioning.Output(display_name="negative", tooltip="The negative prompt with grey pictures."),
+                io.Latent.Output(display_name="latent", tooltip="Empty latent of 16 frames."),
+                io.Vae.Output(
+                    display_name="VAE",
+                    tooltip="The VAE that knows both pictures: decode with this one, or the frames lose the pictures' detail.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        positive: io.Conditioning.Type,
+        negative: io.Conditioning.Type,
+        clip_vision: io.ClipVision.Type,
+        vae: io.Vae.Type,
+        start_image: io.Image.Type,
+        end_image: io.Image.Type,
+        fs: int,
+        resolution: str,
+    ) -> io.NodeOutput:
+        return io.NodeOutput(
+            *interpolation.interpolation_conditioning(
+                positive, negative, clip_vision, vae, start_image, end_image, fs, resolution
+            )
+        )
+
+
+class DDIMSampler(io.ComfyNode):
+    """The reference's sampler."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoDDIMSampler",
+            display_name="PaintsUndo DDIM Sampler",
+            category=CATEGORY,
+            description="The sampler of the reference, for SamplerCustom with the PaintsUndo Trailing Scheduler.",
+            inputs=[
+                io.Float.Input(
+                    "eta",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Share of fresh noise at each step. 1: the reference. 0: none; then the seed sets only the beginning.",
+                )
+            ],
+            outputs=[io.Sampler.Output(display_name="SAMPLER", tooltip="For SamplerCustom, with the multi-frame MODEL only.")],
+        )
+
+    @classmethod
+    def execute(cls, eta: float) -> io.NodeOutput:
+        return io.NodeOutput(interpolation.ddim_sampler(eta))
+
+
+class TrailingScheduler(io.ComfyNode):
+    """The reference's schedule."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoTrailingScheduler",
+            display_name="PaintsUndo Trailing Scheduler",
+            category=CATEGORY,
+            description="The schedule of the reference: evenly spaced steps that begin at pure noise. Works with every sampler.",
+            inputs=[
+                model_input(),
+                io.Int.Input(
+                    "steps",
+                    default=DEFAULT_SEGMENT_STEPS,
+                    min=1,
+                    max=1000,
+                    tooltip="Sampling steps; time grows with them. 50: the reference. Every number works.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="1: from pure noise. Lower: only the last part of a longer schedule, to rework frames that are given.",
+                ),
+            ],
+            outputs=[io.Sigmas.Output(display_name="SIGMAS", tooltip="For SamplerCustom.")],
+        )
+
+    @classmethod
+    def execute(cls, model: io.Model.Type, steps: int, denoise: float) -> io.NodeOutput:
+        return io.NodeOutput(interpolation.trailing_sigmas(model, steps, denoise))
+
+
+class Guidance(io.ComfyNode):
+    """How guidance acts on the multi-frame model."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        def share(name: str, default: float, tooltip: str) -> io.Float.Input:
+            return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, tooltip=tooltip)
+
+        return io.Schema(
+            node_id="PaintsUndoGuidance",
+            display_name="PaintsUndo Guidance",
+            category=CATEGORY,
+            description="Changes how guidance (cfg) acts on the multi-frame model.",
+            inputs=[
+                model_input(),
+                share(
+                    "rescale",
+                    DEFAULT_GUIDANCE_RESCALE,
+                    "How far the guided result is brought back to the contrast of the unguided one. 0: not at all, harsh "
+                    "colours. 0.7: the reference. 1: fully, flat colours.",
+                ),
+                share(
+                    "start",
+                    0.0,
+                    "Share of the sampling from which guidance is on. 0: from the beginning. Higher: freer first shapes, and "
+                    "half the time for the steps before.",
+                ),
+                share(
+                    "end",
+                    1.0,
+                    "Share of the sampling at which guidance goes off. 1: never. Lower: half the time for the steps after, "
+                    "with little change above 0.8.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The same model with this guidance.")],
+        )
+
+    @classmethod
+    def execute(cls, model: io.Model.Type, rescale: float, start: float, end: float) -> io.NodeOutput:
+        return io.NodeOutput(with_guidance(model, rescale, start, end))
+
+
+class TemporalWindowNode(io.ComfyNode):
+    """Spatial attention that also reads other frames."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoTemporalWindow",
+            display_name="PaintsUndo Temporal Window",
+            category=CATEGORY,
+            description="Lets each frame's self-attention read other frames too. The weights were trained with it; the reference "
+            "leaves it off.",
+            inputs=[
+                model_input(),
+                io.Combo.Input(
+                    "window",
+                    options=list(TEMPORAL_WINDOWS),
+                    default=TEMPORAL_WINDOWS[0],
+                    tooltip="Which frames: prv the one before, first the first one, roll the ones before and after (the last "
+                    "counts as before the first). Steadier frames; attention takes 2 (roll: 3) times as long.",
+                ),
+            ],
+            outputs=[io.Model.Output(display_name="MODEL", tooltip="The same model with the window switched on.")],
+        )
+
+    @classmethod
+    def execute(cls, model: io.Model.Type, window: str) -> io.NodeOutput:
+        model = model.clone()
+        model.set_model_attn1_patch(TemporalWindow(window))
+        return io.NodeOutput(model)
+
+
+class Interpolate(io.ComfyNode):
+    """A segment in one step."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoInterpolate",
+            display_name="Interpolate Keyframes",
+            category=CATEGORY,
+            description="Makes 16 frames from one picture to the other. Behind Keyframe Pairs it runs once a pair.",
+            inputs=[
+                model_input(),
+                io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Multi-Frame Loader."),
+                io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Multi-Frame Loader."),
+                io.ClipVision.Input("clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."),
+                *picture_inputs(),
+                io.String.Input(
+                    "prompt",
+                    default=DEFAULT_SEGMENT_PROMPT,
+                    multiline=True,
+                    tooltip="Keep it general (1girl, 1boy, or nothing, then: masterpiece, best quality). Not the tags of the picture: "
+                    "they name things that early stages do not have yet, and the model would paint them in.",
+                ),
+                io.String.Input(
+                    "negative_prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="What must not appear. Empty: the reference.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=DEFAULT_SEGMENT_SEED,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=True,
+                    tooltip="Noise of this segment; Keyframe Pairs gives each pair its own. Change one segment's to re-roll it alone.",
+                ),
+                io.Int.Input(
+                    "steps",
+                    default=DEFAULT_SEGMENT_STEPS,
+                    min=1,
+                    max=1000,
+                    tooltip="Sampling steps; time grows with them. 50: the reference. 16 to 20 do with dpmpp_2m.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=DEFAULT_SEGMENT_CFG,
+                    min=0.0,
+                    max=30.0,
+                    step=0.1,
+                    tooltip="How strongly prompt and pictures rule. 1: freely, and twice as fast. 7.5: the reference. High: hard contrast.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=[REFERENCE_SAMPLER, *comfy.samplers.KSampler.SAMPLERS],
+                    default=REFERENCE_SAMPLER,
+                    tooltip="paintsundo_ddim is the reference's sampler; every other of ComfyUI's works too.",
+                ),
+                io.Combo.Input(
+                    "scheduler",
+                    options=[REFERENCE_SCHEDULER, *comfy.samplers.KSampler.SCHEDULERS],
+                    default=REFERENCE_SCHEDULER,
+                    tooltip="How the noise falls from step to step; trailing is the reference's.",
+                ),
+                *segment_inputs(),
+            ],
+            outputs=[io.Image.Output(display_name="frames", tooltip="16 frames in undo order, from start_image to end_image.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: io.Model.Type,
+        clip: io.Clip.Type,
+        vae: io.Vae.Type,
+        clip_vision: io.ClipVision.Type,
+        start_image: io.Image.Type,
+        end_image: io.Image.Type,
+        prompt: str,
+        negative_prompt: str,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        fs: int,
+        resolution: str,
+    ) -> io.NodeOutput:
+        settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
+        images = (start_image, end_image)
+        frames = interpolation.interpolate(
+            model, clip, vae, clip_vision, images, prompt, negative_prompt, settings, fs, resolution
+        )
+        return io.NodeOutput(frames)

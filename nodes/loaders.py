@@ -1,0 +1,166 @@
+"""Nodes that load the two models and write our single-file form."""
+
+from comfy_api.latest import io
+
+from ..paintsundo_models import loading
+from ..paintsundo_models.checkpoints import read_checkpoint, save_single_file
+from ..paintsundo_models.errors import CheckpointNotFoundError
+from ..paintsundo_models.host.folders import NONE_FOUND, checkpoint_path, list_checkpoints, register_folder, single_file_path
+from ..paintsundo_models.host.patchers import WEIGHT_DTYPES
+from ..paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
+
+register_folder()
+
+WEIGHT_DTYPE_TOOLTIP = (
+    "Type in which the weights are kept. default: what suits your card (half precision on most). fp8: half the memory of fp16 "
+    "for the diffusion network, slightly different pictures. fp32: exact and slow, twice the memory of fp16."
+)
+
+
+def checkpoint_input(kind: str) -> io.Combo.Input:
+    """The combo that lists this kind's checkpoints."""
+    return io.Combo.Input(
+        "checkpoint",
+        options=list_checkpoints(kind),
+        tooltip=f"The {kind} checkpoint: the released folder (with its sub-folders) or a single file, in models/paintsundo "
+        "or models/diffusers. Press R after adding one.",
+    )
+
+
+def weight_dtype_input() -> io.Combo.Input:
+    """The combo of WEIGHT_DTYPES."""
+    return io.Combo.Input("weight_dtype", options=list(WEIGHT_DTYPES), default="default", tooltip=WEIGHT_DTYPE_TOOLTIP)
+
+
+def is_found(checkpoint: str | None, kind: str) -> bool | str:
+    """For validate_inputs, whose own check of the list would not say what to do; None means linked, known only later."""
+    try:
+        return checkpoint is None or bool(checkpoint_path(checkpoint, kind))
+    except CheckpointNotFoundError as error:
+        return str(error)
+
+
+def checkpoint_fingerprint(checkpoint: str, kind: str) -> str:
+    """Changes when the checkpoint's files do, so that a replaced checkpoint is loaded anew."""
+    path = checkpoint_path(checkpoint, kind)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return repr([(str(file), file.stat().st_mtime_ns) for file in files])
+
+
+class SingleFrameLoader(io.ComfyNode):
+    """The single-frame model as MODEL, CLIP and VAE."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoSingleFrameLoader",
+            display_name="PaintsUndo Single-Frame Loader",
+            category="PaintsUndo/loaders",
+            description="Loads the model that paints a picture as it was at an operation step.",
+            inputs=[checkpoint_input(SINGLE_FRAME), weight_dtype_input()],
+            outputs=[
+                io.Model.Output(
+                    display_name="MODEL", tooltip="SD 1.5 with the operation step; takes SD 1.5 LoRAs and every sampler."
+                ),
+                io.Clip.Output(display_name="CLIP", tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens."),
+                io.Vae.Output(display_name="VAE", tooltip="Turns pictures into latents and back."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, checkpoint: str | None) -> bool | str:
+        return is_found(checkpoint, SINGLE_FRAME)
+
+    @classmethod
+    def fingerprint_inputs(cls, checkpoint: str, weight_dtype: str) -> str:
+        return checkpoint_fingerprint(checkpoint, SINGLE_FRAME)
+
+    @classmethod
+    def execute(cls, checkpoint: str, weight_dtype: str) -> io.NodeOutput:
+        return io.NodeOutput(*loading.load_single_frame(checkpoint_path(checkpoint, SINGLE_FRAME), weight_dtype))
+
+
+class MultiFrameLoader(io.ComfyNode):
+    """The multi-frame model as MODEL, CLIP, VAE and CLIP_VISION."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoMultiFrameLoader",
+            display_name="PaintsUndo Multi-Frame Loader",
+            category="PaintsUndo/loaders",
+            description="Loads the model that makes 16 frames between two pictures.",
+            inputs=[checkpoint_input(MULTI_FRAME), weight_dtype_input()],
+            outputs=[
+                io.Model.Output(
+                    display_name="MODEL",
+                    tooltip="The 3D UNet with its image projection; works with every sampler on 16-frame latents. Guidance rescale "
+                    "is set to the reference's 0.7 (PaintsUndo Guidance changes it).",
+                ),
+                io.Clip.Output(display_name="CLIP", tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens."),
+                io.Vae.Output(
+                    display_name="VAE",
+                    tooltip="The video VAE. Interpolation Conditioning gives the copy of it that knows the two pictures.",
+                ),
+                io.ClipVision.Output(display_name="CLIP_VISION", tooltip="Sees the two pictures, in any aspect ratio."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, checkpoint: str | None) -> bool | str:
+        return is_found(checkpoint, MULTI_FRAME)
+
+    @classmethod
+    def fingerprint_inputs(cls, checkpoint: str, weight_dtype: str) -> str:
+        return checkpoint_fingerprint(checkpoint, MULTI_FRAME)
+
+    @classmethod
+    def execute(cls, checkpoint: str, weight_dtype: str) -> io.NodeOutput:
+        return io.NodeOutput(*loading.load_multi_frame(checkpoint_path(checkpoint, MULTI_FRAME), weight_dtype))
+
+
+class SaveCheckpoint(io.ComfyNode):
+    """A released folder, or a single file, as a single file of another precision."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        found = {name for kind in (SINGLE_FRAME, MULTI_FRAME) for name in list_checkpoints(kind)}
+        return io.Schema(
+            node_id="PaintsUndoSaveCheckpoint",
+            display_name="Save PaintsUndo Checkpoint",
+            category="PaintsUndo/loaders",
+            description="Writes a checkpoint folder as one .safetensors file, in the precision you want. Needed once, or never.",
+            is_output_node=True,
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=sorted(found - {NONE_FOUND}) or [NONE_FOUND],
+                    tooltip="The checkpoint to write anew: a released folder or a single file of either model.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(WEIGHT_DTYPES),
+                    default="fp16",
+                    tooltip="Type of the tensors in the file. default keeps them as they are. fp16: 2 bytes a number, what the "
+                    "reference runs in. fp8: 1 byte for the diffusion network's matrices, fp16 for the rest. fp32: 4 bytes.",
+                ),
+                io.String.Input(
+                    "filename",
+                    default="paints_undo_single_frame_fp16",
+                    tooltip="Name of the new file in models/paintsundo, without ending. An existing file is never overwritten.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="path", tooltip="Where the file was written.")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, checkpoint: str | None) -> bool | str:
+        found = [is_found(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
+        return True if True in found else found[0]
+
+    @classmethod
+    def execute(cls, checkpoint: str, weight_dtype: str, filename: str) -> io.NodeOutput:
+        kind = SINGLE_FRAME if is_found(checkpoint, SINGLE_FRAME) is True else MULTI_FRAME
+        file = single_file_path(filename)
+        save_single_file(read_checkpoint(checkpoint_path(checkpoint, kind), kind), file, WEIGHT_DTYPES[weight_dtype])
+        return io.NodeOutput(str(file))

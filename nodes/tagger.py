@@ -1,0 +1,157 @@
+"""The tagger node: finds WD14 taggers in the host's model folders and writes the tags of pictures."""
+
+from pathlib import Path
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+from comfy_api.latest import io
+
+from ..paintsundo_models import tagger as wd14
+from ..paintsundo_models.errors import CheckpointNotFoundError
+
+NONE_FOUND = "(none found)"
+"""The list's only entry when there is no tagger, so that a graph with this node loads all the same."""
+
+# "onnx" and "wd14_tagger" are read where another pack or extra_model_paths.yaml has set them up.
+_FOLDER_KEYS = ("paintsundo", "wd14_tagger", "onnx")
+
+
+def _onnx_files() -> dict[str, Path]:
+    """Return the full path of each ONNX file by the name that the host lists it under."""
+    files: dict[str, Path] = {}
+    for key in _FOLDER_KEYS:
+        if key not in folder_paths.folder_names_and_paths:
+            continue
+        for name in folder_paths.get_filename_list(key):
+            path = folder_paths.get_full_path(key, name)
+            if name.lower().endswith(".onnx") and path is not None:
+                files.setdefault(name, Path(path))
+    return files
+
+
+def list_taggers() -> list[str]:
+    """Return the names of the ONNX files that have a tag list beside them, sorted; other ONNX models have none."""
+    return sorted(name for name, path in _onnx_files().items() if wd14.tag_list_path(path).is_file())
+
+
+def find_tagger(name: str) -> Path:
+    """Return the path of an ONNX file by its listed name.
+
+    Raises:
+        CheckpointNotFoundError: there is none of that name; the message says where the files go.
+    """
+    files = _onnx_files()
+    if name in files:
+        return files[name]
+    folders = ", ".join(folder_paths.get_folder_paths("paintsundo"))
+    found = ", ".join(list_taggers()) or "none"
+    lonely = [other for other, path in files.items() if not wd14.tag_list_path(path).is_file()]
+    without = (
+        f" ONNX files without a .csv of the same name beside them: {', '.join(sorted(lonely))}."
+        if lonely
+        else ""
+    )
+    what = "No tagger is installed." if name == NONE_FOUND else f'The tagger "{name}" is not installed.'
+    raise CheckpointNotFoundError(
+        f"{what} Taggers found: {found}.{without} Put {wd14.PUBLISHED} into {folders}, and press R in ComfyUI to "
+        "read the list again. Or leave the tagger out and write the tags into the prompt by hand."
+    )
+
+
+class Tagger(io.ComfyNode):
+    """Picture -> WD14 tags, one text a picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        taggers = list_taggers() or [NONE_FOUND]
+        return io.Schema(
+            node_id="PaintsUndoTagger",
+            display_name="Tag Picture (WD14)",
+            category="PaintsUndo/keyframes",
+            description=(
+                "Describes a picture by the tags that the single-frame model was trained on. Feed the text into the "
+                "prompt of the keyframe nodes, not into the prompt of the interpolation."
+            ),
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The finished picture, of any size. A batch gives one text a picture."
+                ),
+                io.Combo.Input(
+                    "tagger",
+                    options=taggers,
+                    tooltip=(
+                        "ONNX file of a WD14 tagger. Listed are the .onnx files in models/paintsundo that have their "
+                        f"tag list (.csv, same name) beside them. The reference uses {wd14.PUBLISHED}."
+                    ),
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=wd14.DEFAULT_THRESHOLD,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "Probability (0 to 1) over which a general tag is written. Low: many tags, some of them wrong. "
+                        "High: only what is certain; 1 writes none."
+                    ),
+                ),
+                io.Float.Input(
+                    "character_threshold",
+                    default=wd14.DEFAULT_CHARACTER_THRESHOLD,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "Probability (0 to 1) over which the name of a known character is written. Low: guesses names. "
+                        "High: names only who is surely recognised; 1 writes none."
+                    ),
+                ),
+                io.String.Input(
+                    "exclude",
+                    default="",
+                    tooltip=(
+                        "Tags to leave out, separated by commas; capitals do not matter, underscores and spaces are "
+                        "the same. Empty: none is left out."
+                    ),
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="tags",
+                    is_output_list=True,
+                    tooltip=(
+                        "Tags joined by commas, characters first, parentheses escaped as the model expects them. "
+                        "A list: one text for each picture of the batch."
+                    ),
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, tagger: str | None) -> bool | str:
+        # Naming the input takes the host's own check of the list away, whose message would not say what to do.
+        if tagger is None:  # linked: known only when it runs
+            return True
+        try:
+            find_tagger(tagger)
+        except CheckpointNotFoundError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls, image: io.Image.Type, tagger: str, threshold: float, character_threshold: float, exclude: str
+    ) -> io.NodeOutput:
+        # Opened once a run and let go with it: it is needed once a picture, and the host cannot unload it.
+        opened = wd14.load_tagger(find_tagger(tagger))
+        progress = comfy.utils.ProgressBar(len(image))
+        texts = []
+        for picture in image:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            probabilities = opened.probabilities(picture)
+            texts.append(
+                wd14.tags_to_text(opened.tags, probabilities, threshold, character_threshold, exclude)
+            )
+            progress.update(1)
+        return io.NodeOutput(texts)

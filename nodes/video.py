@@ -1,0 +1,191 @@
+"""The last step: segments in, a saved painting video out."""
+
+from pathlib import Path
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import InputImpl, Types, io, ui
+from torch import Tensor
+
+from ..paintsundo_models import timeline, video
+from ..paintsundo_models.constants import DEFAULT_FPS
+
+
+class AssembleVideo(io.ComfyNode):
+    """Order the frames, write them as a video with the workflow inside, and show it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Describe the node."""
+        return io.Schema(
+            node_id="PaintsUndoAssembleVideo",
+            display_name="Assemble Painting Video",
+            category="PaintsUndo/video",
+            description="Joins the segments into one video that runs from the white canvas to the finished picture, and "
+            "saves it in ComfyUI's output folder with the workflow inside: drop the file on the page to open the graph.",
+            is_input_list=True,
+            is_output_node=True,
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            inputs=[
+                io.Image.Input(
+                    "frames",
+                    tooltip="The frames in undo order (finished picture first): a list of segments, as Interpolate gives "
+                    "it, or one batch. All segments must have the same size. Transparent parts become white.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=DEFAULT_FPS,
+                    min=0.1,
+                    max=60.0,
+                    step=0.01,
+                    tooltip="Frames a second. 4 is Paints-UNDO's own speed: 7 segments last about 26 seconds. Higher is a "
+                    "faster, smoother and shorter video; lower is a slide show. GIF goes up to 50 and keeps time in "
+                    "steps of 1/100 second.",
+                ),
+                io.Combo.Input(
+                    "order",
+                    options=list(timeline.ORDERS),
+                    default=timeline.ORDER_PAINTING,
+                    tooltip="painting: from the white canvas to the finished picture. undo: the other way round, the "
+                    "models' own order.",
+                ),
+                io.Combo.Input(
+                    "trim",
+                    options=list(timeline.TRIMS),
+                    default=timeline.TRIM_SHARED,
+                    tooltip="Each segment ends with the picture that the next one starts with. shared ends once: shows it "
+                    "once (7 segments of 16 give 106 frames). as reference: the exact frames of the original program, "
+                    "which also loses the white canvas (105 frames), with nothing replaced. keep all: drops nothing (112 "
+                    "frames); the video stands still at each keyframe. With a single batch of frames, only as reference "
+                    "drops one.",
+                ),
+                io.Float.Input(
+                    "hold_first",
+                    default=0.0,
+                    min=0.0,
+                    max=60.0,
+                    step=0.05,
+                    tooltip="How many more seconds the first frame of the video is shown, to the nearest frame. 0 adds "
+                    "nothing.",
+                ),
+                io.Float.Input(
+                    "hold_last",
+                    default=0.0,
+                    min=0.0,
+                    max=60.0,
+                    step=0.05,
+                    tooltip="How many more seconds the last frame of the video is shown, to the nearest frame. 0 adds "
+                    "nothing; 2 gives time to look at the finished picture before the video loops.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(video.VIDEO_FORMATS),
+                    default=next(iter(video.VIDEO_FORMATS)),
+                    tooltip="mp4 (h264): plays everywhere. webm (vp9) and webm (av1): much smaller, for browsers. webm "
+                    "(lossless): every pixel exact, large. gif: loops in chats and pages, up to 256 colours a frame; a "
+                    "PNG beside it carries the workflow. png sequence: a folder of exact pictures for a video editor.",
+                ),
+                io.Int.Input(
+                    "quality",
+                    default=video.DEFAULT_QUALITY,
+                    min=0,
+                    max=100,
+                    step=1,
+                    tooltip="0 (smallest file) to 100 (best picture). mp4: crf 41 to 1. webm vp9 and av1: crf 54 to 4. "
+                    "gif: 32 to 256 colours, all of them from 75 up. No effect on lossless and png sequence.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="PaintsUndo/painting",
+                    tooltip="Folder and start of the name under ComfyUI's output folder; a number is added, nothing is "
+                    "overwritten. May hold %date:yyyy-MM-dd%, %width%, %height% and the like, as in Save Image.",
+                ),
+                io.Boolean.Input(
+                    "exact_ends",
+                    default=True,
+                    tooltip="With keyframes connected: the two ends of the video are the real keyframes (the pure white "
+                    "canvas, the finished picture), resized and cropped to the frame. Off: they stay as the model "
+                    "re-drew them. No effect without keyframes, nor with trim as reference.",
+                ),
+                io.Image.Input(
+                    "keyframes",
+                    optional=True,
+                    tooltip="The keyframes in undo order from Arrange Keyframes. Only the first and the last one are "
+                    "used, for exact_ends.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(
+                    display_name="video",
+                    tooltip="The frames as played, holds included, with their frame rate: exact pictures, before the "
+                    "file's compression. For Save Video and other video nodes.",
+                ),
+                io.Image.Output(
+                    display_name="frames",
+                    tooltip="All frames as played, one batch of shape (frames, height, width, 3) in 0 to 1, holds included.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        frames: list[Tensor],
+        fps: list[float],
+        order: list[str],
+        trim: list[str],
+        hold_first: list[float],
+        hold_last: list[float],
+        format: list[str],
+        quality: list[int],
+        filename_prefix: list[str],
+        exact_ends: list[bool],
+        keyframes: list[Tensor] | None = None,
+    ) -> io.NodeOutput:
+        """Run the node; every input is a list because `frames` is one."""
+        rate = timeline.frame_rate(fps[0])
+        ends = (keyframes[0][:1], keyframes[-1][-1:]) if keyframes and exact_ends[0] else None
+        played = timeline.play_frames(
+            timeline.join_segments(frames, trim=trim[0], ends=ends),
+            order=order[0],
+            hold_first=timeline.hold_frames(hold_first[0], rate),
+            hold_last=timeline.hold_frames(hold_last[0], rate),
+        )
+        metadata = {}
+        if not args.disable_metadata:
+            metadata = video.metadata_texts(cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        poster = played[-1] if order[0] == timeline.ORDER_PAINTING else played[0]
+
+        bar = comfy.utils.ProgressBar(len(played))
+
+        def on_progress(done: int) -> None:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            bar.update_absolute(done)
+
+        height, width = played.shape[1:3]
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix[0], folder_paths.get_output_directory(), width, height
+        )
+        stem = Path(folder, f"{name}_{counter:05}_")
+        extension = video.VIDEO_FORMATS[format[0]].extension
+
+        def saved(file: str, inner: str = subfolder) -> ui.SavedResult:
+            return ui.SavedResult(file, inner, io.FolderType.output)
+
+        if format[0] == video.PNG_SEQUENCE:
+            names = video.save_png_sequence(played, stem, metadata, on_progress)
+            shown = ui.SavedImages([saved(file, str(Path(subfolder, stem.name))) for file in names])
+        else:
+            path = stem.with_name(stem.name + extension)
+            video.encode_video(played, path, rate, format[0], quality[0], metadata, on_progress)
+            shown = ui.PreviewVideo([saved(path.name)])
+            if format[0] == video.GIF:
+                # A GIF cannot carry the workflow. The page also takes an animation with a PNG in its list for
+                # pictures: without it, it would try to play the GIF as a video and show nothing.
+                companion = stem.with_name(stem.name + ".png")
+                video.save_png(poster, companion, metadata)
+                shown = ui.SavedImages([saved(path.name), saved(companion.name)], is_animated=True)
+        components = Types.VideoComponents(images=played, audio=None, frame_rate=rate)
+        return io.NodeOutput(InputImpl.VideoFromComponents(components), played, ui=shown)

@@ -1,0 +1,99 @@
+"""From a picture to a painting video: `python paint.py PICTURE`, or `python paint.py --serve` for ComfyUI by hand.
+
+Everything runs in a real ComfyUI with this pack in it: the one named by COMFYUI_PATH, the one around this folder, or
+one that is made inside this folder at the first run.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+HOST_VARIABLE = "PAINTSUNDO_HOST"  # set for the second run of this script, under the host's Python
+
+if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
+    sys.exit("paint.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
+# The portable Windows build's Python does not look beside the script.
+sys.path.insert(0, str(ROOT))
+
+from tools.host import Host, HostError, ensure_host  # noqa: E402
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ends the program where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="paint.py",
+        description="Make a video of how a picture could have been painted, in a real ComfyUI.",
+        epilog="COMFYUI_PATH (and COMFYUI_PYTHON) name a ComfyUI of your own; without it one is made in .host/.",
+    )
+    parser.add_argument("picture", nargs="?", type=Path, help="the finished picture; any size and format")
+    parser.add_argument(
+        "--output", type=Path, help="the video to write (default: output/PICTURE_painting.mp4)"
+    )
+    parser.add_argument("--seed", type=int, help="another number gives another painting process")
+    parser.add_argument(
+        "--steps", type=int, help="sampling steps; fewer are faster and rougher (default: 50)"
+    )
+    parser.add_argument(
+        "--operation-steps",
+        help='keyframes as numbers of undone operations, 0 to 999, such as "400, 800, 999"',
+    )
+    parser.add_argument("--prompt", help="what the picture shows, as tags (default: the tagger's)")
+    parser.add_argument("--format", help='such as "mp4 (h264)", "webm (vp9)", "gif"')
+    parser.add_argument("--cpu", action="store_true", help="use the CPU even where there is a GPU")
+    parser.add_argument("--serve", action="store_true", help="start ComfyUI with this pack for use by hand")
+    parser.add_argument("--port", type=int, default=8188, help="port for --serve (default: 8188)")
+    options = parser.parse_args(argv)
+    if options.serve == (options.picture is not None):
+        parser.error("give either a PICTURE or --serve")
+    if options.picture is not None and not options.picture.is_file():
+        parser.error(f"there is no file {options.picture}")
+    return options
+
+
+def run_under(host: Host) -> int:
+    """Run this script again under the host's Python; return its exit code."""
+    environment = {**os.environ, HOST_VARIABLE: host.encode()}
+    command = [str(host.python), str(Path(__file__).resolve()), *sys.argv[1:]]
+    if os.name != "nt":
+        os.execve(command[0], command, environment)
+    process = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the other one got it too, and is ending
+            time.sleep(0.1)
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    options = arguments()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # lines appear at once, and any file name can be shown
+            stream.reconfigure(line_buffering=True, errors="replace")
+    try:
+        encoded = os.environ.pop(HOST_VARIABLE, None)
+        if encoded is None:
+            return run_under(ensure_host(ROOT))
+        from tools import painter
+
+        host = Host.decode(encoded)
+        if options.serve:
+            painter.serve(ROOT, host, options.port, options.cpu)
+        else:
+            painter.paint(ROOT, host, options)
+    except HostError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nCancelled.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""What a checkpoint is and how it is built, read from tensor names and shapes; a config.json only fills what no shape tells.
+
+Names are the released files' (diffusers and transformers for the single-frame model, VideoCrafter's for the 3D UNet,
+ToonCrafter's for the video VAE).
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from .constants import FRAMES_PER_SEGMENT
+from .multi_frame.projection import ImageProjectionParams
+from .multi_frame.unet import INIT_ATTENTION_HEADS, UNet3DParams
+from .multi_frame.vae import VideoVAEParams
+from .parts import MULTI_FRAME, SINGLE_FRAME
+
+Tensors = Mapping[str, Tensor]
+
+PROJECTION_HEAD_CHANNELS = 64
+CLIP_L_HEAD_CHANNELS = 64
+CLIP_H_HEAD_CHANNELS = 64
+SD15_HEADS = 8
+
+
+def count_indexed(tensors: Tensors, prefix: str) -> int:
+    """How many numbers follow the prefix: with "layers." the names layers.0.x and layers.1.y give 2."""
+    return len({name[len(prefix) :].split(".", 1)[0] for name in tensors if name.startswith(prefix)})
+
+
+def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
+    """The host's own description (`unet_config`) of the UNet in diffusers names; heads from the config, else SD 1.5's 8."""
+    width, in_channels = unet["conv_in.weight"].shape[:2]
+    levels = count_indexed(unet, "down_blocks.")
+    blocks = [count_indexed(unet, f"down_blocks.{i}.resnets.") for i in range(levels)]
+    multipliers = [unet[f"down_blocks.{i}.resnets.0.conv1.weight"].shape[0] // width for i in range(levels)]
+    attends = [int(f"down_blocks.{i}.attentions.0.norm.weight" in unet) for i in range(levels)]
+    heads = config.get("num_attention_heads") or config.get("attention_head_dim") or SD15_HEADS
+    return {
+        "image_size": 32,
+        "in_channels": in_channels,
+        "out_channels": unet["conv_out.weight"].shape[0],
+        "model_channels": width,
+        "channel_mult": multipliers,
+        "num_res_blocks": blocks,
+        "transformer_depth": [a for a, count in zip(attends, blocks, strict=True) for _ in range(count)],
+        "transformer_depth_output": [a for a, count in zip(attends, blocks, strict=True) for _ in range(count + 1)],
+        "transformer_depth_middle": 1,
+        "context_dim": unet["mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"].shape[1],
+        "num_heads": heads,
+        "num_head_channels": -1,
+        "num_classes": "sequential",
+        "adm_in_channels": unet["add_embedding.linear_1.weight"].shape[1],
+        "use_spatial_transformer": True,
+        "use_linear_in_transformer": unet["mid_block.attentions.0.proj_in.weight"].ndim == 2,
+        "use_temporal_attention": False,
+        "use_temporal_resblock": False,
+        "use_checkpoint": False,
+        "legacy": False,
+    }
+
+
+def image_vae_config(vae: Tensors) -> dict:
+    """The host's description of an SD-style VAE in diffusers names."""
+    levels = count_indexed(vae, "encoder.down_blocks.")
+    widths = [vae[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
+    latent_channels = vae["decoder.conv_in.weight"].shape[1]
+    ddconfig = {
+        "double_z": True,
+        "z_channels": latent_channels,
+        "resolution": 256,
+        "in_channels": vae["encoder.conv_in.weight"].shape[1],
+        "out_ch": vae["decoder.conv_out.weight"].shape[0],
+        "ch": widths[0],
+        "ch_mult": [width // widths[0] for width in widths],
+        "num_res_blocks": count_indexed(vae, "encoder.down_blocks.0.resnets."),
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    }
+    return {"ddconfig": ddconfig, "embed_dim": latent_channels}
+
+
+def text_config(text: Tensors, config: Mapping, kind: str) -> dict:
+    """The host's description of a CLIP text model; heads and activation from the config, else CLIP's own."""
+    width = text["text_model.embeddings.token_embedding.weight"].shape[1]
+    activation, head_channels = {
+        SINGLE_FRAME: ("quick_gelu", CLIP_L_HEAD_CHANNELS),
+        MULTI_FRAME: ("gelu", CLIP_H_HEAD_CHANNELS),
+    }[kind]
+    return {
+        "num_hidden_layers": count_indexed(text, "text_model.encoder.layers."),
+        "hidden_size": width,
+        "intermediate_size": text["text_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
+        "num_attention_heads": config.get("num_attention_heads") or width // head_channels,
+        "hidden_act": config.get("hidden_act") or activation,
+    }
+
+
+def video_unet_params(unet: Tensors) -> UNet3DParams:
+    """Architecture of the 3D UNet from shapes alone."""
+    width, in_channels = unet["input_blocks.0.0.weight"].shape[:2]
+    multipliers, attends, per_level = [], [], 0
+    for index in range(1, count_indexed(unet, "input_blocks.")):
+        if f"input_blocks.{index}.0.op.weight" in unet:
+            per_level = 0
+            continue
+        if per_level == 0:
+            multipliers.append(unet[f"input_blocks.{index}.0.in_layers.2.weight"].shape[0] // width)
+            attends.append(f"input_blocks.{index}.1.norm.weight" in unet)
+        per_level += 1
+    return UNet3DParams(
+        in_channels=in_channels,
+        out_channels=unet["out.2.weight"].shape[0],
+        model_channels=width,
+        channel_mult=tuple(multipliers),
+        blocks_per_level=per_level,
+        attention_levels=tuple(attends),
+        head_channels=unet["init_attn.0.proj_in.weight"].shape[0] // INIT_ATTENTION_HEADS,
+        context_dim=unet["middle_block.1.transformer_blocks.0.attn2.to_k.weight"].shape[1],
+        learned_image_scale=any(name.endswith(".attn2.alpha") for name in unet),
+    )
+
+
+def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionParams:
+    """Architecture of the image projection; the number of frames from the config, else 16."""
+    queries, dim = projection["latents"].shape[1:]
+    frames = config.get("video_length") or FRAMES_PER_SEGMENT
+    head_channels = config.get("dim_head") or PROJECTION_HEAD_CHANNELS
+    return ImageProjectionParams(
+        dim=dim,
+        depth=count_indexed(projection, "layers."),
+        dim_head=head_channels,
+        heads=projection["layers.0.0.to_q.weight"].shape[0] // head_channels,
+        num_queries=queries // frames,
+        embedding_dim=projection["proj_in.weight"].shape[1],
+        output_dim=projection["proj_out.weight"].shape[0],
+        ff_mult=projection["layers.0.1.1.weight"].shape[0] // dim,
+        video_length=frames,
+        input_frames=projection["input_pos"].shape[1],
+    )
+
+
+def video_vae_params(vae: Tensors) -> VideoVAEParams:
+    """Architecture of the video VAE from shapes alone."""
+    levels = count_indexed(vae, "encoder.down.")
+    width = vae["encoder.conv_in.weight"].shape[0]
+    return VideoVAEParams(
+        ch=width,
+        ch_mult=tuple(vae[f"encoder.down.{i}.block.0.conv1.weight"].shape[0] // width for i in range(levels)),
+        num_res_blocks=count_indexed(vae, "encoder.down.0.block."),
+        z_channels=vae["decoder.conv_in.weight"].shape[1],
+        in_channels=vae["encoder.conv_in.weight"].shape[1],
+        out_channels=vae["decoder.conv_out.weight"].shape[0],
+    )

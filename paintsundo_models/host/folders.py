@@ -1,0 +1,61 @@
+"""Where the pack's files lie: the host's model folders under the keys `paintsundo` and `diffusers`."""
+
+import os
+from pathlib import Path
+
+import folder_paths
+
+from ..checkpoints import PUBLISHED_AT, find_checkpoints
+from ..errors import CheckpointNotFoundError
+
+FOLDER_KEY = "paintsundo"
+SEARCHED_KEYS = (FOLDER_KEY, "diffusers")
+NONE_FOUND = "(none found: see the node's help)"
+"""Stands in an empty list, so that a graph that is opened before the download still loads."""
+
+
+def register_folder() -> None:
+    """Make models/paintsundo known to the host, beside what extra_model_paths.yaml says; creates and lists nothing."""
+    folder_paths.add_model_folder_path(FOLDER_KEY, os.path.join(folder_paths.models_dir, FOLDER_KEY))
+    paths, extensions = folder_paths.folder_names_and_paths[FOLDER_KEY]
+    # A new key comes with no extensions at all, which the host reads as "every file".
+    folder_paths.folder_names_and_paths[FOLDER_KEY] = (paths, {*extensions, ".safetensors", ".onnx"})
+
+
+def list_checkpoints(kind: str) -> list[str]:
+    """Names of the checkpoints of this kind in the host's folders, or NONE_FOUND alone."""
+    return list(_found(kind)) or [NONE_FOUND]
+
+
+def checkpoint_path(name: str, kind: str) -> Path:
+    """Where a listed checkpoint lies.
+
+    Raises:
+        CheckpointNotFoundError: there is none of this name; the message says where to put it and where to get it.
+    """
+    found = _found(kind)
+    if name not in found:
+        raise CheckpointNotFoundError(
+            f"There is no {kind} checkpoint {name!r}; found: {', '.join(found) or 'none'}. Get the files from "
+            f"{PUBLISHED_AT[kind]} (keep the sub-folders) and put them in a folder of their own in "
+            f"{folder_paths.get_folder_paths(FOLDER_KEY)[0]}, then press R to refresh the lists."
+        )
+    return found[name]
+
+
+def single_file_path(name: str) -> Path:
+    """Where a new single file of this name goes: models/paintsundo.
+
+    Raises:
+        ValueError: the name is empty or leads out of that folder.
+    """
+    root = Path(folder_paths.get_folder_paths(FOLDER_KEY)[0]).resolve()
+    path = (root / f"{name.removesuffix('.safetensors')}.safetensors").resolve()
+    if not name.strip() or not path.is_relative_to(root):
+        raise ValueError(f"{name!r} is no file name inside {root}. Write a name such as paints_undo_single_frame_fp16.")
+    return path
+
+
+def _found(kind: str) -> dict[str, Path]:
+    roots = [root for key in SEARCHED_KEYS for root in folder_paths.get_folder_paths(key)]
+    return find_checkpoints(roots, kind)

@@ -1,0 +1,101 @@
+"""The multi-frame model as a MODEL: our 3D UNet and process in the host's terms."""
+
+from pathlib import Path
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_patcher
+import comfy.supported_models_base
+import comfy.utils
+import torch
+from comfy.model_base import ModelType
+from torch import Tensor
+
+from ..constants import DEFAULT_FS, DEFAULT_GUIDANCE_RESCALE
+from ..multi_frame.projection import ImageProjectionParams
+from ..multi_frame.sampling import ScaledZeroSNRSampling, with_guidance
+from ..multi_frame.unet import UNet3D, UNet3DParams
+from .patchers import build_diffusion_model
+
+VISION_TOKENS = "paintsundo_vision_tokens"
+"""Conditioning key: CLIP vision tokens of both pictures, (1, 2, N, C)."""
+
+FS = "paintsundo_fs"
+"""Conditioning key: the frame-rate number that the model was trained with."""
+
+
+class VideoLatent(comfy.latent_formats.SD15):
+    """SD 1.5's latents over time, (B, 4, T, h, w)."""
+
+    latent_dimensions = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taesd_decoder_name = None  # that previewer decodes images and stops at a fifth dimension
+
+
+class MultiFrameModel(comfy.model_base.BaseModel):
+    """v prediction over 16 frames between two pictures."""
+
+    def __init__(self, config: "MultiFrameConfig", device: torch.device | None = None) -> None:
+        super().__init__(config, ModelType.V_PREDICTION, device=device, unet_model=UNet3D)
+        self.model_sampling = ScaledZeroSNRSampling()
+
+    def extra_conds(self, **kwargs: object) -> dict:
+        noise, device = kwargs["noise"], kwargs["device"]
+        tokens, pictures = kwargs.get(VISION_TOKENS), kwargs.get("concat_latent_image")
+        if tokens is None or pictures is None:
+            raise ValueError(
+                "The conditioning carries no pictures. Put Interpolation Conditioning between the prompt and the sampler."
+            )
+        if noise.ndim != 5 or noise.shape[2:] != pictures.shape[2:]:
+            raise ValueError(
+                f"The latent is {list(noise.shape)}, and this model works on {[1, 4, *pictures.shape[2:]]} "
+                "(batch, channels, frames, height, width). Use the latent of Interpolation Conditioning."
+            )
+        pictures = comfy.utils.resize_to_batch_size(self.process_latent_in(pictures), noise.shape[0])
+        dtype = self.manual_cast_dtype or self.get_dtype()
+        return {
+            "c_crossattn": comfy.conds.CONDCrossAttn(kwargs["cross_attn"]),
+            "c_concat": comfy.conds.CONDNoiseShape(pictures.to(device)),
+            # The model is on its device by now, and this runs once a sampling instead of once a step.
+            "image_context": comfy.conds.CONDRegular(self.diffusion_model.project_images(tokens.to(device, dtype))),
+            "fs": comfy.conds.CONDRegular(torch.tensor([kwargs.get(FS, DEFAULT_FS)], device=device)),
+        }
+
+
+class MultiFrameConfig(comfy.supported_models_base.BASE):
+    """What the host asks of a model family; the architecture comes with each checkpoint."""
+
+    unet_config = {}
+    unet_extra_config = {}  # the base would add num_heads
+    latent_format = VideoLatent
+    memory_usage_factor = 2.0
+    supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
+
+    def get_model(self, state_dict: dict, prefix: str = "", device: torch.device | None = None) -> MultiFrameModel:
+        return MultiFrameModel(self, device=device)
+
+
+def load_multi_frame_unet(
+    unet: dict[str, Tensor],
+    image_projection: dict[str, Tensor],
+    params: UNet3DParams,
+    projection: ImageProjectionParams,
+    path: Path,
+    dtype: torch.dtype | None,
+    disable_dynamic: bool = False,
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL from the tensors of the 3D UNet and of the image projection, with the reference's guidance rescale.
+
+    Raises:
+        CheckpointMismatchError: the tensors do not fit the network.
+    """
+    tensors = {**unet, **{f"image_proj.{name}": tensor for name, tensor in image_projection.items()}}
+    config = MultiFrameConfig(
+        # The host's LoRA mapping and FreeU read model_channels.
+        {"params": params, "projection": projection, "model_channels": params.model_channels}
+    )
+    patcher = build_diffusion_model(config, tensors, path, dtype, disable_dynamic)
+    return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)

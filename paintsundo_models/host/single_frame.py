@@ -1,0 +1,91 @@
+"""The single-frame model as a MODEL: the host's own SD 1.5 UNet with 8 input channels and the operation step as its label.
+
+Source: Paints-UNDO, diffusers_helper/code_cond.py (operation step), gradio_app.py (concatenated latent).
+"""
+
+from pathlib import Path
+
+import comfy.model_base
+import comfy.model_patcher
+import comfy.sd
+import comfy.supported_models
+import comfy.utils
+import torch
+from comfy.ldm.models.autoencoder import AutoencoderKL
+from comfy.ldm.modules.diffusionmodules.openaimodel import Timestep
+from comfy.model_base import ModelType
+from torch import Tensor
+
+from ..checkpoints import check_tensors
+from ..schedule import SINGLE_FRAME_BETAS
+from .patchers import build_diffusion_model, shapes_of
+
+OPERATION_STEP = "operation_step"
+"""Conditioning key: a list of operation steps, one for each latent of the batch."""
+
+
+class SingleFrameModel(comfy.model_base.BaseModel):
+    """SD 1.5 that also reads the finished picture's latent (`concat_latent_image`) and an operation step."""
+
+    def __init__(self, config: "SingleFrameConfig", device: torch.device | None = None) -> None:
+        super().__init__(config, ModelType.EPS, device=device)
+        self.concat_keys = ("concat_image",)
+        self.operation_embedder = Timestep(config.unet_config["adm_in_channels"])
+
+    def encode_adm(self, **kwargs: object) -> Tensor:
+        steps = kwargs.get(OPERATION_STEP)
+        if steps is None:
+            raise ValueError(
+                "The conditioning says no operation step. Put Keyframe Conditioning between the prompt and the sampler."
+            )
+        return self.operation_embedder(torch.as_tensor(steps, dtype=torch.float32).flatten())
+
+
+class SingleFrameConfig(comfy.supported_models.SD15):
+    """SD 1.5's configuration with this model's noise schedule; the architecture comes with each checkpoint."""
+
+    unet_config = {}
+    unet_extra_config = {}
+    sampling_settings = {
+        "beta_schedule": "sqrt_linear",  # the host's name for a linspace of the betas themselves
+        "linear_start": SINGLE_FRAME_BETAS[0],
+        "linear_end": SINGLE_FRAME_BETAS[1],
+    }
+
+    def inpaint_model(self) -> bool:
+        return False  # more than 4 input channels would make it one
+
+    def model_type(self, state_dict: dict, prefix: str = "") -> ModelType:
+        return ModelType.EPS
+
+    def get_model(self, state_dict: dict, prefix: str = "", device: torch.device | None = None) -> SingleFrameModel:
+        return SingleFrameModel(self, device=device)
+
+
+def load_single_frame_unet(
+    tensors: dict[str, Tensor], unet_config: dict, path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL from the UNet's tensors in diffusers names.
+
+    Raises:
+        CheckpointMismatchError: the tensors do not fit the network.
+    """
+    names = comfy.utils.unet_to_diffusers(unet_config)
+    renamed = {names.get(name, name): tensor for name, tensor in tensors.items()}
+    return build_diffusion_model(SingleFrameConfig(unet_config), renamed, path, dtype, disable_dynamic)
+
+
+def load_image_vae(
+    tensors: dict[str, Tensor], config: dict, path: Path, dtype: torch.dtype | None = None
+) -> comfy.sd.VAE:
+    """A VAE from an SD-style autoencoder's tensors in diffusers names.
+
+    Raises:
+        CheckpointMismatchError: the tensors do not fit the network.
+    """
+    renamed = comfy.diffusers_convert.convert_vae_state_dict(tensors)
+    with torch.device("meta"):
+        skeleton = AutoencoderKL(**config)
+    # The host only logs what is missing.
+    check_tensors("vae", path, shapes_of(skeleton.state_dict()), shapes_of(renamed))
+    return comfy.sd.VAE(sd=renamed, config={"params": config}, dtype=dtype)

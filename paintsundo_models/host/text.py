@@ -1,0 +1,93 @@
+"""The models' CLIP text encoders as the host's CLIP, with prompts taken literally.
+
+The prompts are tags with backslash-escaped parentheses, which both models were trained on as they stand: no emphasis
+syntax, no embeddings, one window of 77 tokens.
+"""
+
+import logging
+from pathlib import Path
+
+import comfy.sd
+import comfy.sd1_clip
+import comfy.supported_models_base
+import comfy.text_encoders.sd2_clip
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ..checkpoints import check_tensors
+from ..parts import MULTI_FRAME, SINGLE_FRAME
+from .patchers import shapes_of
+
+MAX_TOKENS = 77
+IGNORED = "text_model.embeddings.position_ids"  # a buffer that older exports carry
+OPTIONAL = ("text_projection.weight",)  # only the pooled output uses it, which neither model reads
+
+log = logging.getLogger(__name__)
+
+
+def literal_tokens(tokenizer: comfy.sd1_clip.SDTokenizer, text: str) -> list[int]:
+    """The 77 token ids of a prompt as it stands: start, at most 75 of its own, end, padding; a longer one is cut with a warning."""
+    ids = tokenizer.tokenizer(text, verbose=False)["input_ids"]
+    start, body, end = ids[0], ids[1:-1], ids[-1]
+    kept, dropped = body[: MAX_TOKENS - 2], body[MAX_TOKENS - 2 :]
+    if dropped:
+        log.warning(
+            "PaintsUndo: the prompt has %d tokens and the model reads %d; dropped: %s",
+            len(body),
+            MAX_TOKENS - 2,
+            tokenizer.tokenizer.decode(dropped),
+        )
+    window = [start, *kept, end]
+    return window + [tokenizer.pad_token] * (MAX_TOKENS - len(window))
+
+
+class _Literal:
+    """Mixed into a host tokenizer: prompts as they stand, in place of weights, embeddings and several windows."""
+
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_host: object) -> dict:
+        ids = literal_tokens(getattr(self, self.clip), text)
+        tail = (0,) if return_word_ids else ()
+        return {self.clip_name: [[(token, 1.0, *tail) for token in ids]]}
+
+
+class LiteralCLIPLTokenizer(_Literal, comfy.sd1_clip.SD1Tokenizer):
+    """CLIP ViT-L/14's tokens, padded with the end token."""
+
+
+class LiteralCLIPHTokenizer(_Literal, comfy.text_encoders.sd2_clip.SD2Tokenizer):
+    """CLIP ViT-H/14's tokens, padded with 0."""
+
+
+def load_text_encoder(
+    tensors: dict[str, Tensor], config: dict, kind: str, path: Path, dtype: torch.dtype | None = None
+) -> comfy.sd.CLIP:
+    """A CLIP whose condition is the last hidden state after the final layer norm, (1, 77, D).
+
+    Args:
+        tensors: the text encoder's, in transformers names.
+        config: from detection.text_config.
+        kind: SINGLE_FRAME (ViT-L) or MULTI_FRAME (ViT-H).
+        path: the checkpoint's, for error messages.
+        dtype: type that the weights are kept in; None: the host's choice.
+
+    Raises:
+        CheckpointMismatchError: the tensors do not fit the network.
+    """
+    target = {
+        SINGLE_FRAME: comfy.supported_models_base.ClipTarget(LiteralCLIPLTokenizer, comfy.sd1_clip.SD1ClipModel),
+        MULTI_FRAME: comfy.supported_models_base.ClipTarget(
+            LiteralCLIPHTokenizer, comfy.text_encoders.sd2_clip.SD2ClipModel
+        ),
+    }[kind]
+    options = {"clip_l_model_config" if kind == SINGLE_FRAME else "clip_h_model_config": config}
+    if kind == MULTI_FRAME:
+        target.params = {"layer": "last"}  # the host's default for this model is the layer before
+    if dtype is not None:
+        options["dtype"] = dtype
+    clip = comfy.sd.CLIP(target, parameters=comfy.utils.calculate_parameters(tensors), model_options=options)
+    tensors = {name: tensor for name, tensor in tensors.items() if name != IGNORED}
+    network = getattr(clip.cond_stage_model, clip.cond_stage_model.clip).transformer
+    check_tensors("text_encoder", path, shapes_of(network.state_dict()), shapes_of(tensors), OPTIONAL)
+    clip.load_sd(tensors)
+    return clip

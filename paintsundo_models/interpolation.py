@@ -1,0 +1,138 @@
+"""Segments: sixteen frames between two pictures, by the multi-frame model."""
+
+import re
+
+import comfy.clip_vision
+import comfy.model_patcher
+import comfy.samplers
+import comfy.sd
+import node_helpers
+import torch
+from torch import Tensor
+
+from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT, SEGMENT_SIZES
+from .host.clip_vision import encode_any_aspect
+from .host.multi_frame import FS, VISION_TOKENS
+from .host.sampling import Conditioning, encode_prompt, sample_latent, scheduled_sigmas
+from .host.video_vae import VideoVAE
+from .images import resize_and_center_crop, segment_size
+from .keyframes import SamplerSettings, require_single_picture
+from .multi_frame.sampling import ScaledZeroSNRSampling, sample_ddim
+
+REFERENCE_SAMPLER = "paintsundo_ddim"
+REFERENCE_SCHEDULER = "trailing"
+
+NEAREST_TRAINED = "nearest trained size"
+OWN_SIZE = "size of the pictures"
+RESOLUTIONS = (NEAREST_TRAINED, *(f"{width}x{height}" for height, width in SEGMENT_SIZES), OWN_SIZE)
+"""Choices of a segment's size; the middle ones are width x height."""
+
+MULTIPLE = 64
+"""Three halvings of a latent that is an eighth of the picture: a size off this grid is brought to it."""
+
+
+def frame_size(resolution: str, image: Tensor) -> tuple[int, int]:
+    """(height, width) of a segment's frames for one of RESOLUTIONS and a picture (B, H, W, C)."""
+    height, width = image.shape[1:3]
+    if resolution == NEAREST_TRAINED:
+        return segment_size(height, width)
+    if resolution == OWN_SIZE:
+        return tuple(max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (height, width))
+    if resolution not in RESOLUTIONS:
+        raise ValueError(f"There is no resolution {resolution!r}; there are {', '.join(RESOLUTIONS)}.")
+    chosen_width, chosen_height = map(int, re.findall(r"\d+", resolution))
+    return chosen_height, chosen_width
+
+
+def interpolation_conditioning(
+    positive: Conditioning,
+    negative: Conditioning,
+    clip_vision: comfy.clip_vision.ClipVisionModel,
+    vae: comfy.sd.VAE,
+    start_image: Tensor,
+    end_image: Tensor,
+    fs: int = DEFAULT_FS,
+    resolution: str = NEAREST_TRAINED,
+) -> tuple[Conditioning, Conditioning, dict, VideoVAE]:
+    """Conditioning, empty latent (1, 4, 16, h, w) and the VAE that knows both pictures.
+
+    Args:
+        positive: of the prompt.
+        negative: of the negative prompt.
+        clip_vision: of the multi-frame model.
+        vae: of the multi-frame model.
+        start_image: (1, H, W, C) in [0, 1], frame 0.
+        end_image: likewise, frame 15.
+        fs: the frame-rate number of the training.
+        resolution: one of RESOLUTIONS.
+
+    Raises:
+        ValueError: several pictures on an input, or another model's VAE.
+    """
+    if not isinstance(vae, VideoVAE):
+        raise ValueError("This VAE is not the multi-frame model's. Connect the VAE of the PaintsUndo Multi-Frame Loader.")
+    start_image = require_single_picture(start_image, "start_image")
+    end_image = require_single_picture(end_image, "end_image")
+    height, width = frame_size(resolution, start_image)
+    start, end = (resize_and_center_crop(image, width, height) for image in (start_image, end_image))
+
+    # The negative branch sees mid-grey pictures.
+    tokens = encode_any_aspect(clip_vision, torch.cat([start, end, torch.full_like(start, 0.5)]))  # (3, N, C)
+    ends = vae.encode(torch.cat([start, end]))  # (1, 4, 2, h, w)
+    pictures = ends.new_zeros(1, ends.shape[1], FRAMES_PER_SEGMENT, *ends.shape[3:])
+    pictures[:, :, 0], pictures[:, :, -1] = ends[:, :, 0], ends[:, :, 1]
+
+    shared = {"concat_latent_image": pictures, FS: fs}
+    return (
+        node_helpers.conditioning_set_values(positive, {**shared, VISION_TOKENS: tokens[None, :2]}),
+        node_helpers.conditioning_set_values(negative, {**shared, VISION_TOKENS: tokens[None, [2, 2]]}),
+        {"samples": torch.zeros_like(pictures)},
+        vae.with_references(start, end),
+    )
+
+
+def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise: float = 1.0) -> Tensor:
+    """Sigmas of the reference's schedule, (steps + 1,); below 1, denoise keeps the last of steps / denoise of them.
+
+    Raises:
+        ValueError: the MODEL has another process, or the number of steps is out of range.
+    """
+    sampling = model.get_model_object("model_sampling")
+    if not isinstance(sampling, ScaledZeroSNRSampling):
+        raise ValueError(
+            "The trailing schedule belongs to the multi-frame model. Connect the MODEL of the PaintsUndo Multi-Frame Loader."
+        )
+    if denoise <= 0:
+        return torch.zeros(0)
+    return sampling.trailing_sigmas(int(steps / denoise))[-(steps + 1) :]
+
+
+def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:
+    """The reference's sampler as a SAMPLER."""
+    return comfy.samplers.KSAMPLER(sample_ddim, extra_options={"eta": eta})
+
+
+def interpolate(
+    model: comfy.model_patcher.ModelPatcher,
+    clip: comfy.sd.CLIP,
+    vae: comfy.sd.VAE,
+    clip_vision: comfy.clip_vision.ClipVisionModel,
+    images: tuple[Tensor, Tensor],
+    prompt: str,
+    negative_prompt: str,
+    settings: SamplerSettings,
+    fs: int = DEFAULT_FS,
+    resolution: str = NEAREST_TRAINED,
+) -> Tensor:
+    """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1]."""
+    positive, negative, latent, vae = interpolation_conditioning(
+        encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt), clip_vision, vae, *images, fs, resolution
+    )
+    is_reference = settings.sampler_name == REFERENCE_SAMPLER
+    sampler = ddim_sampler() if is_reference else comfy.samplers.sampler_object(settings.sampler_name)
+    if settings.scheduler == REFERENCE_SCHEDULER:
+        sigmas = trailing_sigmas(model, settings.steps)
+    else:
+        sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
+    samples = sample_latent(model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed)
+    return vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before

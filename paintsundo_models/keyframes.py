@@ -1,0 +1,140 @@
+"""Keyframes: the picture as it was at given operation steps, by the single-frame model."""
+
+import re
+from dataclasses import dataclass
+
+import comfy.model_patcher
+import comfy.samplers
+import comfy.sd
+import node_helpers
+import torch
+from torch import Tensor
+
+from .constants import OPERATION_STEP_MAX
+from .host.sampling import Conditioning, couples_batch, encode_prompt, sample_latent, scheduled_sigmas
+from .host.single_frame import OPERATION_STEP
+from .images import composite_on_white, keyframe_size, resize_and_center_crop
+
+KEYFRAMES_PER_BATCH = 8
+"""Bounds the memory of a long list; no result depends on it."""
+
+LATENT_CHANNELS = 4
+PIXELS_PER_LATENT = 8
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to sample, in the host's words."""
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+
+
+def parse_operation_steps(text: str) -> list[int]:
+    """The operation steps in a text such as "400, 600, 999": sorted, each once.
+
+    Args:
+        text: whole numbers from 0 to 999, separated by commas, semicolons or white space.
+
+    Raises:
+        ValueError: nothing in it, no whole number, or out of range.
+    """
+    words = [word for word in re.split(r"[\s,;]+", text) if word]
+    if not words:
+        raise ValueError('No operation step is given. Write at least one, such as "400, 600, 800, 900, 950, 999".')
+    for word in words:
+        if not re.fullmatch(r"\d+", word) or int(word) > OPERATION_STEP_MAX:
+            raise ValueError(
+                f"{word!r} is no operation step. Write whole numbers from 0 (the finished picture) to "
+                f"{OPERATION_STEP_MAX} (the first stroke), separated by commas."
+            )
+    return sorted({int(word) for word in words})
+
+
+def require_single_picture(image: Tensor, name: str) -> Tensor:
+    """The picture as (1, H, W, 3) on white.
+
+    Raises:
+        ValueError: a batch of several.
+    """
+    if image.shape[0] != 1:
+        raise ValueError(
+            f"{name} is a batch of {image.shape[0]} pictures, and one is needed. Pick one with ImageFromBatch, or make a list "
+            "of them (Rebatch Images with batch size 1) to run this node once for each."
+        )
+    return composite_on_white(image)
+
+
+def keyframe_conditioning(
+    positive: Conditioning,
+    negative: Conditioning,
+    vae: comfy.sd.VAE,
+    image: Tensor,
+    operation_steps: list[int],
+    width: int = 0,
+    height: int = 0,
+) -> tuple[Conditioning, Conditioning, dict]:
+    """Conditioning and empty latent for a sampler of the host, one latent for each operation step.
+
+    All latents share one noise, which makes the keyframes belong together: the latent's batch_index says so.
+
+    Args:
+        positive: of the prompt.
+        negative: of the negative prompt.
+        vae: of the single-frame model.
+        image: the finished picture, (1, H, W, C) in [0, 1].
+        operation_steps: 0 to 999 each.
+        width: of the keyframes, a multiple of 64, or 0 (see images.keyframe_size).
+        height: likewise.
+
+    Raises:
+        ValueError: several pictures, or sizes that are no multiples of 64.
+    """
+    image = require_single_picture(image, "The finished picture")
+    width, height = keyframe_size(width, height, image.shape[2], image.shape[1])
+    values = {
+        "concat_latent_image": vae.encode(resize_and_center_crop(image, width, height)),
+        OPERATION_STEP: list(operation_steps),
+    }
+    count = len(operation_steps)
+    latent = {
+        "samples": torch.zeros(count, LATENT_CHANNELS, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT),
+        "batch_index": [0] * count,
+    }
+    return (
+        node_helpers.conditioning_set_values(positive, values),
+        node_helpers.conditioning_set_values(negative, values),
+        latent,
+    )
+
+
+def predict_keyframes(
+    model: comfy.model_patcher.ModelPatcher,
+    clip: comfy.sd.CLIP,
+    vae: comfy.sd.VAE,
+    image: Tensor,
+    operation_steps: list[int],
+    prompt: str,
+    negative_prompt: str,
+    settings: SamplerSettings,
+    width: int = 0,
+    height: int = 0,
+) -> Tensor:
+    """Keyframes at these operation steps, (N, height, width, 3) in [0, 1], in the order of the steps.
+
+    Each equals what a call for its step alone gives.
+    """
+    positive, negative = encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt)
+    sampler = comfy.samplers.sampler_object(settings.sampler_name)
+    sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
+    size = 1 if couples_batch(settings.sampler_name) else KEYFRAMES_PER_BATCH
+    keyframes = []
+    for start in range(0, len(operation_steps), size):
+        batch = operation_steps[start : start + size]
+        cond, uncond, latent = keyframe_conditioning(positive, negative, vae, image, batch, width, height)
+        samples = sample_latent(model, latent, cond, uncond, sampler, sigmas, settings.cfg, settings.seed)
+        keyframes.append(vae.decode(samples))
+    return torch.cat(keyframes)

@@ -1,0 +1,277 @@
+"""The multi-frame model's 3D UNet with its image projection; computes what Paints-UNDO's diffusers_vdm/unet.py computes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import comfy.ops
+import comfy.patcher_extension
+import torch
+from comfy.ldm.modules.diffusionmodules.openaimodel import Downsample, ResBlock, Upsample
+from comfy.ldm.modules.diffusionmodules.util import timestep_embedding
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..layout import fold_time, unfold_time
+from .attention import FRAMES, IMAGE_CONTEXT, ImageTextTransformer, TemporalTransformer
+from .projection import ImageProjection, ImageProjectionParams
+
+INIT_ATTENTION_HEADS = 8
+
+
+@dataclass(frozen=True)
+class UNet3DParams:
+    """Architecture of the 3D UNet; every field but head_channels can be read from tensor shapes."""
+
+    in_channels: int  # noisy latent and concat condition together
+    out_channels: int
+    model_channels: int  # width of the finest level
+    channel_mult: tuple[int, ...]  # width of each level, finest first, in model_channels
+    blocks_per_level: int
+    attention_levels: tuple[bool, ...]  # which levels have transformers
+    head_channels: int  # channels of one attention head
+    context_dim: int  # width of text and image tokens
+    learned_image_scale: bool  # the checkpoint has `alpha`
+
+
+class TemporalConvBlock(nn.Module):
+    """x + four (norm, SiLU, 3x1x1 convolution), group norm over all frames: (B, C, T, H, W) -> the same."""
+
+    def __init__(
+        self,
+        channels: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+        operations: type = comfy.ops.disable_weight_init,
+    ) -> None:
+        super().__init__()
+        factory = {"dtype": dtype, "device": device}
+
+        def stage(*after_activation: nn.Module) -> nn.Sequential:
+            return nn.Sequential(
+                operations.GroupNorm(32, channels, **factory),
+                nn.SiLU(),
+                *after_activation,
+                operations.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), **factory),
+            )
+
+        # The last three were trained with dropout, whose place in the Sequential shifts the tensor names by one.
+        self.conv1 = stage()
+        self.conv2 = stage(nn.Identity())
+        self.conv3 = stage(nn.Identity())
+        self.conv4 = stage(nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv4(self.conv3(self.conv2(self.conv1(x))))
+
+
+class TemporalResBlock(ResBlock):
+    """The host's residual block, then temporal convolutions: (B*T, C, H, W) -> (B*T, C', H, W)."""
+
+    def __init__(
+        self,
+        channels: int,
+        embedding_channels: int,
+        out_channels: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+        operations: type = comfy.ops.disable_weight_init,
+    ) -> None:
+        factory = {"dtype": dtype, "device": device, "operations": operations}
+        super().__init__(channels, embedding_channels, 0.0, out_channels=out_channels, **factory)
+        self.temopral_conv = TemporalConvBlock(out_channels, **factory)  # spelt as in the checkpoint
+
+    def forward(self, x: Tensor, emb: Tensor, frames: int) -> Tensor:
+        h = super().forward(x, emb)
+        return fold_time(self.temopral_conv(unfold_time(h, frames)))
+
+
+class UNet3D(nn.Module):
+    """v prediction of the multi-frame model. The image projection lives in here, so that offloading, LoRA and fp8 reach it."""
+
+    def __init__(
+        self,
+        params: UNet3DParams,
+        projection: ImageProjectionParams,
+        dtype: torch.dtype | None = None,
+        device: torch.device | None = None,
+        operations: type = comfy.ops.disable_weight_init,
+        **host_config: object,
+    ) -> None:
+        super().__init__()
+        self.dtype = dtype  # the host reads the weights' type here
+        self.params = params
+        self.model_channels = params.model_channels
+        self.video_length = projection.video_length
+        self._factory = {"dtype": dtype, "device": device, "operations": operations}
+        linear_factory = {"dtype": dtype, "device": device}
+        base, embedding = params.model_channels, 4 * params.model_channels
+
+        def embedder() -> nn.Sequential:
+            return nn.Sequential(
+                operations.Linear(base, embedding, **linear_factory),
+                nn.SiLU(),
+                operations.Linear(embedding, embedding, **linear_factory),
+            )
+
+        self.time_embed = embedder()
+        self.fps_embedding = embedder()
+        self.init_attn = nn.ModuleList(
+            [TemporalTransformer(base, INIT_ATTENTION_HEADS, params.head_channels, True, **self._factory)]
+        )
+
+        widths = [base * mult for mult in params.channel_mult]
+        first = operations.Conv2d(params.in_channels, base, 3, padding=1, **linear_factory)
+        self.input_blocks = nn.ModuleList([nn.ModuleList([first])])
+        skips, channels = [base], base
+        for level, width in enumerate(widths):
+            for _ in range(params.blocks_per_level):
+                self.input_blocks.append(self._level_block(channels, width, level))
+                channels = width
+                skips.append(channels)
+            if level + 1 < len(widths):
+                down = Downsample(channels, True, **self._factory)
+                self.input_blocks.append(nn.ModuleList([down]))
+                skips.append(channels)
+
+        self.middle_block = nn.ModuleList(
+            [
+                TemporalResBlock(channels, embedding, channels, **self._factory),
+                *self._transformers(channels),
+                TemporalResBlock(channels, embedding, channels, **self._factory),
+            ]
+        )
+
+        self.output_blocks = nn.ModuleList()
+        for level, width in reversed(list(enumerate(widths))):
+            for index in range(params.blocks_per_level + 1):
+                block = self._level_block(channels + skips.pop(), width, level)
+                channels = width
+                if level > 0 and index == params.blocks_per_level:
+                    block.append(Upsample(channels, True, **self._factory))
+                self.output_blocks.append(block)
+
+        self.out = nn.Sequential(
+            operations.GroupNorm(32, base, **linear_factory),
+            nn.SiLU(),
+            operations.Conv2d(base, params.out_channels, 3, padding=1, **linear_factory),
+        )
+        self.image_proj = ImageProjection(projection, **self._factory)
+
+    def _level_block(self, channels: int, out_channels: int, level: int) -> nn.ModuleList:
+        block = TemporalResBlock(channels, 4 * self.model_channels, out_channels, **self._factory)
+        attends = self.params.attention_levels[level]
+        return nn.ModuleList([block, *(self._transformers(out_channels) if attends else ())])
+
+    def _transformers(self, channels: int) -> Iterable[nn.Module]:
+        p = self.params
+        yield ImageTextTransformer(channels, p.context_dim, p.head_channels, p.learned_image_scale, **self._factory)
+        yield TemporalTransformer(channels, channels // p.head_channels, p.head_channels, **self._factory)
+
+    def project_images(self, tokens: Tensor) -> Tensor:
+        """Image tokens of every frame from both pictures' vision tokens: (B, 2, N, C) -> (B, T, L, D)."""
+        return self.image_proj(tokens)
+
+    def forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        control: dict | None = None,
+        transformer_options: dict = {},  # noqa: B006  the host's own signature
+        **kwargs: object,
+    ) -> Tensor:
+        """Predict v.
+
+        Args:
+            x: noisy latent and concat condition, (B, 8, T, H, W).
+            timesteps: (B,), 0 to 999.
+            context: text tokens, (B, N, D).
+            control: unused; ControlNets are made for images.
+            transformer_options: the host's patches and options.
+            **kwargs: image_context (B, T, L, D) and fs (B,), with whatever else the host hands on.
+
+        Returns:
+            v, (B, 4, T, H, W).
+        """
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, transformer_options
+        )
+        executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
+        return executor.execute(x, timesteps, context, control, transformer_options, **kwargs)
+
+    def _forward(
+        self,
+        x: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        control: dict | None = None,
+        transformer_options: dict = {},  # noqa: B006
+        *,
+        image_context: Tensor,
+        fs: Tensor,
+        **_host: object,
+    ) -> Tensor:
+        frames = x.shape[2]
+        options = transformer_options.copy()
+        options[FRAMES] = frames
+        options[IMAGE_CONTEXT] = rearrange(image_context, "b t l d -> (b t) l d")
+        options["original_shape"] = [x.shape[0] * frames, x.shape[1], *x.shape[3:]]
+        patches = options.get("patches", {})
+
+        emb = self.time_embed(timestep_embedding(timesteps, self.model_channels).to(x.dtype))
+        emb = emb + self.fps_embedding(timestep_embedding(fs, self.model_channels).to(x.dtype))
+        emb = emb.repeat_interleave(frames, dim=0)
+        context = context.repeat_interleave(frames, dim=0)
+
+        h = fold_time(x)  # (B*T, 8, H, W)
+        skips = []
+        for index, block in enumerate(self.input_blocks):
+            options["block"] = ("input", index)
+            h = self._run(block, h, emb, context, frames, options)
+            if index == 0:
+                h = self.init_attn[0](h, frames, options)
+            for patch in patches.get("input_block_patch", ()):
+                h = patch(h, options)
+            skips.append(h)
+            for patch in patches.get("input_block_patch_after_skip", ()):
+                h = patch(h, options)
+
+        options["block"] = ("middle", 0)
+        h = self._run(self.middle_block, h, emb, context, frames, options)
+        for patch in patches.get("middle_block_patch", ()):
+            h = patch(h, options)
+
+        for index, block in enumerate(self.output_blocks):
+            options["block"] = ("output", index)
+            skip = skips.pop()
+            for patch in patches.get("output_block_patch", ()):
+                h, skip = patch(h, skip, options)
+            h = torch.cat([h, skip], dim=1)
+            # The next skip's size, because odd sizes lose a row on the way down.
+            size = skips[-1].shape if skips else None
+            h = self._run(block, h, emb, context, frames, options, size)
+
+        return unfold_time(self.out(h), frames)  # (B, 4, T, H, W)
+
+    @staticmethod
+    def _run(
+        block: nn.ModuleList,
+        h: Tensor,
+        emb: Tensor,
+        context: Tensor,
+        frames: int,
+        options: dict,
+        size: torch.Size | None = None,
+    ) -> Tensor:
+        for layer in block:
+            if isinstance(layer, TemporalResBlock):
+                h = layer(h, emb, frames)
+            elif isinstance(layer, ImageTextTransformer):
+                h = layer(h, context, options)
+            elif isinstance(layer, TemporalTransformer):
+                h = layer(h, frames, options)
+            elif isinstance(layer, Upsample):
+                h = layer(h, size)
+            else:
+                h = layer(h)
+        return h

@@ -1,1 +1,0 @@
-"""The single-frame model: the picture as it was at one operation step."""

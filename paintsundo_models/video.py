@@ -1,0 +1,311 @@
+"""Files from the frames of a painting video: ffmpeg (imageio-ffmpeg) through a pipe, PNG through Pillow.
+
+Frames are ComfyUI's IMAGE as played: (T, H, W, 3) in [0, 1]; they go to ffmpeg one at a time as 8-bit RGB. A file
+or folder gets its name only when it is whole, and nothing is ever overwritten.
+"""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import VideoEncodingError
+
+GIF_MAX_FPS = 50
+"""GIF counts in 1/100 s, and browsers slow a delay of 1/100 s down to 1/10 s."""
+
+DEFAULT_QUALITY = 75
+
+Progress = Callable[[int], None]
+"""Called with the number of frames handed over so far, and again while ffmpeg finishes; may raise to cancel."""
+
+_STDERR_LINES = 12
+_NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would flash a console window
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """How one format is written.
+
+    Attributes:
+        extension: of the file, with the dot; "" for a folder of PNG files.
+        is_even_sized: colour is stored at half size (4:2:0), so both sides must be even.
+        min_side: the encoder cannot take fewer pixels a side.
+        output_options: from (quality 0...100, path of ffmpeg) to ffmpeg's options.
+    """
+
+    extension: str
+    is_even_sized: bool = False
+    min_side: int = 1
+    output_options: Callable[[int, str], list[str]] = lambda quality, ffmpeg: []
+
+
+def _yuv_options() -> list[str]:
+    # Convert by BT.709 and say so: untagged, players guess BT.601 at these sizes, and colours shift.
+    convert = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd"
+    tags = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    named = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    return ["-vf", f"{convert},format=yuv420p,{tags}", *named]
+
+
+def _h264_options(quality: int, ffmpeg: str) -> list[str]:
+    # crf 1...41: crf 0 would switch to a lossless profile that browsers cannot play.
+    crf = round(41 - 0.4 * quality)
+    flags = "+faststart+use_metadata_tags"  # the page reads our keys only from the latter's "mdta" boxes
+    return [*_yuv_options(), "-c:v", "libx264", "-crf", str(crf), "-movflags", flags]
+
+
+def _vp9_options(quality: int, ffmpeg: str) -> list[str]:
+    crf = round(54 - 0.5 * quality)
+    speed = ["-deadline", "good", "-cpu-used", "2", "-row-mt", "1"]
+    return [*_yuv_options(), "-c:v", "libvpx-vp9", "-b:v", "0", "-crf", str(crf), *speed]
+
+
+def _av1_options(quality: int, ffmpeg: str) -> list[str]:
+    listing = subprocess.run(
+        [ffmpeg, "-hide_banner", "-encoders"],
+        capture_output=True,
+        text=True,
+        check=False,
+        creationflags=_NO_CONSOLE,
+    ).stdout
+    crf = str(round(54 - 0.5 * quality))
+    if "libsvtav1" in listing:
+        encoder = ["-c:v", "libsvtav1", "-preset", "6", "-crf", crf]
+    elif "libaom-av1" in listing:
+        encoder = [
+            "-c:v",
+            "libaom-av1",
+            "-strict",
+            "experimental",
+            "-cpu-used",
+            "6",
+            "-row-mt",
+            "1",
+            "-b:v",
+            "0",
+            "-crf",
+            crf,
+        ]
+    else:
+        raise VideoEncodingError(
+            f"This ffmpeg has no AV1 encoder (libsvtav1 or libaom-av1): {ffmpeg}. Choose another format."
+        )
+    return [*_yuv_options(), *encoder]
+
+
+def _lossless_options(quality: int, ffmpeg: str) -> list[str]:
+    return ["-vf", "format=gbrp", "-c:v", "libvpx-vp9", "-lossless", "1", "-cpu-used", "4", "-row-mt", "1"]
+
+
+def _gif_options(quality: int, ffmpeg: str) -> list[str]:
+    # A palette for each frame: exact white and few colours early on, and ffmpeg need not hold the whole video.
+    colors = min(256, 32 + 3 * quality)
+    palette = f"palettegen=stats_mode=single:max_colors={colors}"
+    use = "paletteuse=new=1:dither=sierra2_4a"
+    return ["-filter_complex", f"split[a][b];[a]{palette}[p];[b][p]{use}", "-c:v", "gif", "-loop", "0"]
+
+
+PNG_SEQUENCE = "png sequence"
+GIF = "gif"
+VIDEO_FORMATS = {
+    "mp4 (h264)": VideoFormat(".mp4", is_even_sized=True, output_options=_h264_options),
+    "webm (vp9)": VideoFormat(".webm", is_even_sized=True, output_options=_vp9_options),
+    "webm (av1)": VideoFormat(".webm", is_even_sized=True, min_side=64, output_options=_av1_options),
+    "webm (lossless)": VideoFormat(".webm", output_options=_lossless_options),
+    GIF: VideoFormat(".gif", output_options=_gif_options),
+    PNG_SEQUENCE: VideoFormat(""),
+}
+"""All formats by name; the first is the default."""
+
+
+def metadata_texts(prompt: object | None, extra_pnginfo: dict | None) -> dict[str, str]:
+    """Return the workflow (and what else the page sends) and the prompt as JSON texts under the names it looks for.
+
+    The texts are ASCII. Braces inside strings are written as escapes: the page finds the end of the JSON in a WebM
+    by counting braces, and an odd one in somebody's prompt would hide the workflow. NaN, which JSON lacks, is null.
+    """
+    entries = {**(extra_pnginfo or {}), **({"prompt": prompt} if prompt else {})}
+    return {name: _json_text(value) for name, value in entries.items()}
+
+
+def _json_text(value: object) -> str:
+    plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    strings = r'"(?:[^"\\]|\\.)*"'
+    return re.sub(strings, lambda s: s[0].replace("{", r"\u007b").replace("}", r"\u007d"), json.dumps(plain))
+
+
+def _ffmetadata(metadata: dict[str, str]) -> str:
+    """Format metadata as ffmpeg's ffmetadata file; a file, because command lines end at 32767 characters on Windows."""
+
+    def escape(text: str) -> str:
+        return re.sub(r"([=;#\\\n])", r"\\\1", text)
+
+    return "\n".join([";FFMETADATA1", *(f"{escape(k)}={escape(v)}" for k, v in metadata.items()), ""])
+
+
+def _ffmpeg_path() -> str:
+    try:
+        import imageio_ffmpeg
+
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError) as error:
+        raise VideoEncodingError(
+            "Saving a video needs ffmpeg, which the Python package imageio-ffmpeg brings. Install it into ComfyUI's "
+            f'Python with "python -m pip install imageio-ffmpeg", or choose "{PNG_SEQUENCE}". ({error})'
+        ) from error
+
+
+def _to_bytes(frame: Tensor) -> np.ndarray:
+    return (frame.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+
+
+def _publish(part: Path, path: Path) -> None:
+    if path.exists():
+        raise FileExistsError(f"{path} exists already; it is not overwritten. Choose another name.")
+    part.rename(path)
+
+
+def encode_video(
+    frames: Tensor,
+    path: Path,
+    fps: Fraction,
+    video_format: str,
+    quality: int = DEFAULT_QUALITY,
+    metadata: dict[str, str] | None = None,
+    on_progress: Progress = lambda done: None,
+) -> None:
+    """Write frames as a video file through ffmpeg.
+
+    Odd sides are made even for 4:2:0 formats by repeating the last row or column; nothing is cut.
+
+    Args:
+        frames: (T, H, W, 3) in [0, 1], as played.
+        path: of the new file, with the format's extension; its folder exists.
+        fps: frames a second.
+        video_format: a name in `VIDEO_FORMATS` that stands for a file.
+        quality: 0 (small) ... 100 (best). H.264: crf 41...1; VP9 and AV1: crf 54...4; GIF: 32...256 colours, the
+            most from 75 on; lossless: no effect.
+        metadata: texts to store under their names; GIF cannot hold any.
+        on_progress: see `Progress`.
+
+    Raises:
+        ValueError: a frame rate or a size that the format cannot hold.
+        FileExistsError: the path exists.
+        VideoEncodingError: ffmpeg is missing or failed; the message ends with its words.
+    """
+    if video_format == GIF and fps > GIF_MAX_FPS:
+        raise ValueError(f"A GIF plays at most {GIF_MAX_FPS} frames a second; got {float(fps):g}. Lower fps.")
+    spec = VIDEO_FORMATS[video_format]
+    height, width = frames.shape[1:3]
+    if min(height, width) < spec.min_side:
+        raise ValueError(
+            f'"{video_format}" needs frames of at least {spec.min_side} pixels a side; got {width}x{height}. '
+            "Choose another format or larger frames."
+        )
+    ffmpeg = _ffmpeg_path()
+    pad = ((0, height % 2), (0, width % 2), (0, 0)) if spec.is_even_sized else ((0, 0),) * 3
+    size = f"{width + pad[1][1]}x{height + pad[0][1]}"
+    with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=path.parent) as folder:
+        part, metadata_file = Path(folder, path.name), Path(folder, "metadata.txt")
+        metadata_file.write_text(_ffmetadata(metadata or {}), encoding="utf-8", newline="\n")
+        source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-framerate", str(fps), "-i", "pipe:0"]
+        command = [ffmpeg, "-hide_banner", "-loglevel", "error", *source]
+        command += ["-f", "ffmetadata", "-i", str(metadata_file), "-map_metadata", "1"]
+        command += [*spec.output_options(quality, ffmpeg), str(part)]
+        with Path(folder, "stderr.txt").open("w+b") as log:
+            code = _pipe_frames(command, frames, pad, log, on_progress)
+            if code != 0:
+                log.seek(0)
+                lines = log.read().decode("utf-8", "replace").strip().splitlines()[-_STDERR_LINES:]
+                raise VideoEncodingError(
+                    f"ffmpeg could not write {path.name} ({video_format}, {len(frames)} frames of {size}, exit code "
+                    f"{code}). Check the free disk space, or choose another format. ffmpeg said:\n"
+                    + "\n".join(lines)
+                )
+        _publish(part, path)
+
+
+def _pipe_frames(command: list[str], frames: Tensor, pad: tuple, log: BinaryIO, on_progress: Progress) -> int:
+    """Run ffmpeg on the frames and return its exit code; it never outlives this call."""
+    environment = {**os.environ, "SVT_LOG": "1"}  # SVT-AV1 ignores -loglevel; 1 leaves its errors only
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+        env=environment,
+        creationflags=_NO_CONSOLE,
+    )
+    assert process.stdin is not None
+    try:
+        for done, frame in enumerate(frames, start=1):
+            try:
+                process.stdin.write(np.pad(_to_bytes(frame), pad, mode="edge").tobytes())
+            except OSError:  # ffmpeg died; its exit code and words say why
+                break
+            on_progress(done)
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        while True:
+            try:
+                return process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                on_progress(len(frames))
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def save_png(frame: Tensor, path: Path, metadata: dict[str, str]) -> None:
+    """Write one frame (H, W, 3) as PNG with the metadata as text chunks, as ComfyUI's Save Image does.
+
+    Raises:
+        FileExistsError: the path exists.
+    """
+    with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=path.parent) as folder:
+        _write_png(frame, Path(folder, path.name), metadata)
+        _publish(Path(folder, path.name), path)
+
+
+def _write_png(frame: Tensor, path: Path, metadata: dict[str, str]) -> None:
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    texts = PngInfo()
+    for name, text in metadata.items():
+        texts.add_text(name, text)
+    Image.fromarray(_to_bytes(frame)).save(path, pnginfo=texts, compress_level=4)
+
+
+def save_png_sequence(
+    frames: Tensor, folder: Path, metadata: dict[str, str], on_progress: Progress = lambda done: None
+) -> list[str]:
+    """Write frames as numbered PNG files, each with the metadata, into a new folder; return the names in order.
+
+    Raises:
+        FileExistsError: the folder exists.
+    """
+    names = [f"{folder.name.rstrip('_')}_{i:05}_.png" for i in range(1, len(frames) + 1)]
+    with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=folder.parent) as work:
+        part = Path(work, folder.name)
+        part.mkdir()
+        for done, (name, frame) in enumerate(zip(names, frames, strict=True), start=1):
+            _write_png(frame, part / name, metadata)
+            on_progress(done)
+        _publish(part, folder)
+    return names

@@ -1,0 +1,156 @@
+"""Keyframes and segments as the nodes make them: small seeded models, float32 on the CPU."""
+
+import pytest
+import torch
+from paintsundo_pack.nodes.interpolation import Guidance, TemporalWindowNode
+from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
+from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+
+STEPS = [0, 200, 400, 600, 800, 999]
+
+
+@pytest.fixture(scope="module")
+def single_frame(seeded_checkpoints):
+    return loading.load_single_frame(seeded_checkpoints["single_frame"], "fp32")
+
+
+@pytest.fixture(scope="module")
+def multi_frame(seeded_checkpoints):
+    return loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(3, 80, 100, 3, generator=generator)
+
+
+def predict(single_frame, picture, steps, sampler="dpmpp_2m", **kwargs):
+    model, clip, vae = single_frame
+    settings = SamplerSettings(seed=7, steps=3, cfg=3.0, sampler_name=sampler, scheduler="karras")
+    return keyframes.predict_keyframes(
+        model, clip, vae, picture, steps, "1girl, \\(x\\)", "bad", settings, width=128, height=64, **kwargs
+    )
+
+
+def segment(multi_frame, start, end, sampler="paintsundo_ddim", scheduler="trailing", seed=5, model=None):
+    own, clip, vae, clip_vision = multi_frame
+    settings = SamplerSettings(seed=seed, steps=2, cfg=7.5, sampler_name=sampler, scheduler=scheduler)
+    return interpolation.interpolate(
+        model or own, clip, vae, clip_vision, (start, end), "1girl", "", settings, resolution="size of the pictures"
+    )
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler_ancestral"])
+@torch.inference_mode()
+def test_batch_of_steps_equals_single_runs(single_frame, pictures, sampler):
+    together = predict(single_frame, pictures[:1], STEPS, sampler)
+    assert together.shape == (6, 64, 128, 3)
+    for step, keyframe in zip(STEPS, together, strict=True):
+        alone = predict(single_frame, pictures[:1], [step], sampler)[0]
+        assert (keyframe - alone).abs().max() < 1e-4
+    assert (together[0] - together[-1]).abs().max() > 1e-2, "the operation step must matter"
+
+
+@torch.inference_mode()
+def test_more_steps_than_a_batch_equal_single_runs(single_frame, pictures):
+    steps = list(range(0, 1000, 111))
+    together = predict(single_frame, pictures[:1], steps)
+    assert len(together) == len(steps) > keyframes.KEYFRAMES_PER_BATCH
+    assert (together[-1] - predict(single_frame, pictures[:1], steps[-1:])[0]).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_segment_does_not_depend_on_what_ran_before(multi_frame, pictures):
+    first = segment(multi_frame, pictures[:1], pictures[1:2])
+    assert first.shape == (16, 64, 128, 3)
+    other = segment(multi_frame, pictures[1:2], pictures[2:], seed=6)
+    again = segment(multi_frame, pictures[:1], pictures[1:2])
+    assert torch.equal(first, again)
+    assert (first - other).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("sampler", "scheduler"), [("euler", "simple"), ("dpmpp_2m", "trailing"), ("euler_ancestral", "karras")])
+@torch.inference_mode()
+def test_segment_with_the_hosts_samplers_is_finite(multi_frame, pictures, sampler, scheduler):
+    frames = segment(multi_frame, pictures[:1], pictures[1:2], sampler, scheduler)
+    assert frames.isfinite().all()
+    assert frames.std() > 1e-3
+
+
+@torch.inference_mode()
+def test_guidance_and_window_change_the_segment_and_leave_their_input_alone(multi_frame, pictures):
+    plain = segment(multi_frame, pictures[:1], pictures[1:2])
+    model = multi_frame[0]
+    harsh = Guidance.execute(model, rescale=0.0, start=0.0, end=1.0).args[0]
+    late = Guidance.execute(model, rescale=0.7, start=0.6, end=1.0).args[0]
+    rolled = TemporalWindowNode.execute(model, "roll").args[0]
+    for changed in (harsh, late, rolled):
+        assert (segment(multi_frame, pictures[:1], pictures[1:2], model=changed) - plain).abs().max() > 1e-3
+    same = Guidance.execute(harsh, rescale=0.7, start=0.0, end=1.0).args[0]
+    assert torch.equal(segment(multi_frame, pictures[:1], pictures[1:2], model=same), plain)
+    assert torch.equal(segment(multi_frame, pictures[:1], pictures[1:2]), plain)
+
+
+@torch.inference_mode()
+def test_guidance_over_no_interval_equals_cfg_1(multi_frame, pictures):
+    """Outside its interval the negative branch neither acts nor runs."""
+    model, clip, vae, clip_vision = multi_frame
+    off = Guidance.execute(model, rescale=0.0, start=1.0, end=1.0).args[0]
+    settings = [SamplerSettings(5, 2, cfg, "euler", "simple") for cfg in (7.5, 1.0)]
+    frames = [
+        interpolation.interpolate(
+            m, clip, vae, clip_vision, (pictures[:1], pictures[1:2]), "1girl", "", s, resolution="size of the pictures"
+        )
+        for m, s in zip((off, model), settings, strict=True)
+    ]
+    assert (frames[0] - frames[1]).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_tiled_decode_of_one_tile_equals_plain_decode(multi_frame, pictures):
+    vae = multi_frame[2].with_references(pictures[:1, :64, :64], pictures[1:2, :64, :64])
+    latent = torch.randn(1, 4, 16, 8, 8, generator=torch.Generator().manual_seed(2))
+    plain = vae.decode(latent)
+    tiled = vae.decode_tiled(latent, tile_x=16, tile_y=16, overlap=4, tile_t=16, overlap_t=4)
+    assert (plain - tiled).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_tiled_decode_gives_each_tile_its_part_of_the_pictures(multi_frame, pictures):
+    latent = torch.zeros(1, 4, 16, 8, 16)
+    own = multi_frame[2]
+    with_pictures = own.with_references(pictures[:1, :64], pictures[1:2, :64]).decode_tiled(latent, 8, 8, 2, 16, 4)
+    plain = own.decode_tiled(latent, 8, 8, 2, 16, 4)
+    assert with_pictures.shape == plain.shape
+    assert (with_pictures - plain).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_vae_without_pictures_decodes(multi_frame):
+    frames = multi_frame[2].decode(torch.randn(1, 4, 5, 8, 8))
+    assert frames.shape == (1, 5, 64, 64, 3)
+    assert frames.isfinite().all()
+
+
+def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_frame, pictures):
+    model, clip, vae = single_frame
+    with pytest.raises(ValueError, match="batch of 3"):
+        predict(single_frame, pictures, [5])
+    with pytest.raises(ValueError, match="Multi-Frame Loader"):
+        interpolation.interpolation_conditioning([], [], multi_frame[3], vae, pictures[:1], pictures[1:2])
+    with pytest.raises(ValueError, match="Multi-Frame Loader"):
+        interpolation.trailing_sigmas(model, 5)
+    with pytest.raises(ValueError, match="Multi-Frame Loader"):
+        Guidance.execute(model, rescale=0.7, start=0.0, end=1.0)
+
+
+@pytest.mark.parametrize(("text", "steps"), [("999, 0;5\n5", [0, 5, 999]), (" 400 ", [400])])
+def test_operation_steps_are_parsed_sorted_and_unique(text, steps):
+    assert keyframes.parse_operation_steps(text) == steps
+
+
+@pytest.mark.parametrize("text", ["", " , ", "1000", "-1", "4.5", "a, 5"])
+def test_operation_steps_out_of_range_are_refused(text):
+    with pytest.raises(ValueError, match="operation step"):
+        keyframes.parse_operation_steps(text)

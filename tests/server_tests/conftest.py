@@ -1,0 +1,74 @@
+"""A real ComfyUI with the pack and small seeded checkpoints, and the programs that look at what comes out."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# An odd name: nothing in the pack may depend on what its folder is called.
+PACK_FOLDER = "my pack (v2)"
+
+# The clone itself must not be on sys.path (tests/conftest.py says why).
+_spec = importlib.util.spec_from_file_location("tools", ROOT / "tools" / "__init__.py")
+sys.modules["tools"] = importlib.util.module_from_spec(_spec)
+
+from tools.host import Host  # noqa: E402
+from tools.programs import PACKAGES, find_program  # noqa: E402
+from tools.seeded_checkpoint import write_seeded_checkpoints  # noqa: E402
+from tools.server import ComfyServer  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def host():
+    """The ComfyUI under test and this Python."""
+    return Host(Path(sys.executable), Path(os.environ.get("COMFYUI_PATH", ROOT.parents[1])), is_pinned=False)
+
+
+@pytest.fixture(scope="session")
+def base_directory(tmp_path_factory):
+    """The servers' folder: models (with the seeded checkpoints), input, output, custom_nodes."""
+    folder = tmp_path_factory.mktemp("comfyui")
+    write_seeded_checkpoints(folder / "models")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_server(host, base_directory):
+    """Make a server (a context manager) on the shared folder; takes the arguments of ComfyServer."""
+
+    def start(**options):
+        options = {"base_directory": base_directory, "pack_folder": PACK_FOLDER, **options}
+        return ComfyServer(host, ROOT, base_directory / "run", **options)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def server(start_server):
+    """The server that the tests share: `server.client`, `server.url`, `server.log`, `server.base_directory`."""
+    with start_server() as running:
+        yield running
+
+
+def _program(name):
+    if found := find_program(name):
+        return found
+    reason = f"{name} is not installed (Debian package {PACKAGES[name]})"
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, and in CI no test may be skipped")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of a Chromium; skips where there is none, fails in CI."""
+    return _program("chromium")
+
+
+@pytest.fixture(scope="session")
+def ffprobe():
+    """Path of ffprobe; skips where there is none, fails in CI."""
+    return _program("ffprobe")

@@ -1,0 +1,68 @@
+"""How far a run is, from the messages that ComfyUI sends about it."""
+
+from typing import Any
+
+from .comfy_client import Json, Prompt
+
+
+class RunProgress:
+    """Follows a whole prompt; `fraction` is the part that is done, 0 to 1, and never falls.
+
+    Args:
+        prompt: the prompt in API format.
+        shares: time that a node type takes, in units of an ordinary node's.
+        repeats: how often a node type runs when lists feed it; 1 where not named.
+    """
+
+    def __init__(self, prompt: Prompt, shares: dict[str, float], repeats: dict[str, int]) -> None:
+        self._titles = {
+            key: node.get("_meta", {}).get("title", node["class_type"]) for key, node in prompt.items()
+        }
+        self._shares = {key: shares.get(node["class_type"], 1.0) for key, node in prompt.items()}
+        self._repeats = {key: repeats.get(node["class_type"], 1) for key, node in prompt.items()}
+        self._done: set[str] = set()
+        self._current: str | None = None
+        self._run, self._value, self._maximum = 0, 0.0, 0.0
+        self.fraction = 0.0
+
+    def feed(self, kind: str, data: Json) -> None:
+        """Take in one message of the server."""
+        if kind == "execution_cached":
+            self._done.update(key for key in data["nodes"] if key in self._shares)
+        elif kind == "executing":
+            self._start(data.get("node"))
+        elif kind == "progress":
+            self._step(data.get("node"), data["value"], data["max"])
+        self.fraction = max(self.fraction, self._fraction())
+
+    def _start(self, node: str | None) -> None:
+        if node == self._current:  # said again where a node goes on after waiting for another
+            return
+        if self._current is not None:
+            self._done.add(self._current)
+        self._current = node if node in self._shares else None
+        self._run, self._value, self._maximum = 0, 0.0, 0.0
+
+    def _step(self, node: Any, value: float, maximum: float) -> None:
+        if node != self._current or maximum <= 0:
+            return
+        if value < self._value:  # the next run of a list has begun
+            self._run = min(self._run + 1, self._repeats[node] - 1)
+        self._value, self._maximum = value, maximum
+
+    def _fraction(self) -> float:
+        done = sum(self._shares[key] for key in self._done)
+        if self._current is not None and self._current not in self._done:
+            within = min(self._value / self._maximum, 1.0) if self._maximum else 0.0
+            done += self._shares[self._current] * (self._run + within) / self._repeats[self._current]
+        return done / sum(self._shares.values())
+
+    @property
+    def label(self) -> str:
+        """What runs now: the node, which run of how many, which step of how many."""
+        if self._current is None:
+            return ""
+        repeats = self._repeats[self._current]
+        run = f" {self._run + 1} of {repeats}" if repeats > 1 else ""
+        step = f", step {self._value:.0f}/{self._maximum:.0f}" if self._maximum else ""
+        return f"{self._titles[self._current]}{run}{step}"

@@ -1,0 +1,217 @@
+"""Start a real ComfyUI with this pack in it, wait until it answers, and end it again."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from .comfy_client import ComfyClient
+from .host import Host, HostError, has_accelerator, tail
+
+LAUNCHER = Path(__file__).with_name("launch_comfyui.py")
+DATA_FOLDERS = ("models", "input", "output", "user", "custom_nodes")
+NOT_COPIED = (".git", ".host", "output", "__pycache__", ".pytest_cache", ".ruff_cache")
+SECONDS_TO_START = 300  # a first start compiles every module, on a slow disk too
+SECONDS_TO_END = 15
+LOGS_KEPT = 10
+
+
+class ComfyServer:
+    """A ComfyUI with the pack, running while the `with` block runs.
+
+    Args:
+        host: which ComfyUI, and the Python that runs it.
+        pack: the folder of the pack.
+        work: a folder for the log and for what has to be written down for ComfyUI.
+        base_directory: a folder for models, input, output and the rest; made where it does not exist. None uses
+            the host's own folders, and finds the pack without a trace in them.
+        pack_folder: name that the pack has in custom_nodes, when it is not there already.
+        models: a folder of more models, laid out like ComfyUI's `models/paintsundo`.
+        port: 0 for a free one.
+        use_cpu: True to use the CPU even where there is a GPU.
+        only_pack: leave the other custom nodes of a user's own ComfyUI out.
+        extra_args: more arguments of ComfyUI's main.py.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        pack: Path,
+        work: Path,
+        *,
+        base_directory: Path | None = None,
+        pack_folder: str = "comfyui-paintsundo",
+        models: Path | None = None,
+        port: int = 0,
+        use_cpu: bool = False,
+        only_pack: bool = False,
+        extra_args: Sequence[str] = (),
+    ) -> None:
+        self.host, self.pack, self.work = host, pack, work
+        self.base_directory, self.pack_folder, self.models = base_directory, pack_folder, models
+        self.port = port or _free_port()
+        self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
+        self.log = work / f"comfyui-{self.port}.log"
+        self._scratch = work / f"server-{self.port}"
+        self.client = ComfyClient(f"http://127.0.0.1:{self.port}")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return self.client.url
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> "ComfyServer":
+        if not _is_free(self.port):
+            raise HostError(
+                f"Port {self.port} is in use (by another ComfyUI, perhaps). Choose another with --port."
+            )
+        self.work.mkdir(parents=True, exist_ok=True)
+        for old in sorted(self.work.glob("comfyui-*.log"), key=lambda log: log.stat().st_mtime)[:-LOGS_KEPT]:
+            old.unlink()
+        command = self._command()
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                # A Ctrl-C in the terminal is for the command, which ends the server in its own time.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server; wait until it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin:
+            process.stdin.close()  # the launcher ends ComfyUI when its input closes
+        try:
+            process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def wait(self) -> int:
+        """Wait until the server ends by itself; return its exit code."""
+        if self._process is None:
+            raise RuntimeError("The server is not running: use it in a with block.")
+        while (code := self._process.poll()) is None:
+            time.sleep(0.5)  # not process.wait(), which Ctrl-C cannot end on Windows
+        return code
+
+    def _command(self) -> list[str]:
+        arguments = ["--port", str(self.port), "--disable-auto-launch"]
+        # Its database otherwise lies in ComfyUI's own folder, where another running ComfyUI may hold it.
+        arguments += ["--database-url", "sqlite:///:memory:"]
+        # A ComfyUI that starts empties its temp folder, which another one may be using.
+        arguments += ["--temp-directory", str(self._scratch)]
+        if self.use_cpu or not has_accelerator(self.host.python):
+            arguments.append("--cpu")
+        extra_paths: dict[str, str] = {}
+        if self.models is not None:
+            extra_paths["paintsundo"] = str(self.models)
+        if self.base_directory is not None:
+            for name in DATA_FOLDERS:
+                (self.base_directory / name).mkdir(parents=True, exist_ok=True)
+            place_pack(self.pack, self.base_directory / "custom_nodes" / self.pack_folder)
+            arguments += ["--base-directory", str(self.base_directory)]
+            installed_as = self.pack_folder
+        else:
+            installed_as = installed_name(self.pack, self.host.comfyui)
+            if installed_as is None:
+                installed_as = self.pack_folder
+                place_pack(self.pack, self._scratch / "custom_nodes" / self.pack_folder)
+                extra_paths["custom_nodes"] = str(self._scratch / "custom_nodes")
+        if self.only_pack:
+            arguments += ["--disable-all-custom-nodes", "--whitelist-custom-nodes", installed_as]
+        if extra_paths:
+            config = self._scratch / "extra_model_paths.yaml"
+            config.parent.mkdir(parents=True, exist_ok=True)
+            config.write_text(json.dumps({"paintsundo": extra_paths}), encoding="utf-8")  # JSON is YAML too
+            arguments += ["--extra-model-paths-config", str(config)]
+        main_py = self.host.comfyui / "main.py"
+        return [str(self.host.python), str(LAUNCHER), str(main_py), *arguments, *self.extra_args]
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < deadline:
+            if not self.is_running:
+                raise HostError(f"ComfyUI ended while starting:\n{tail(self.log, 25)}\nIts log is {self.log}")
+            try:
+                self.client.system_stats()
+                return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        raise HostError(
+            f"ComfyUI did not answer within {SECONDS_TO_START} s:\n{tail(self.log, 25)}\nIts log is {self.log}"
+        )
+
+
+def installed_name(pack: Path, comfyui: Path) -> str | None:
+    """Name of the pack's folder in ComfyUI's custom_nodes, or None where it is not there."""
+    custom_nodes = comfyui / "custom_nodes"
+    if custom_nodes.is_dir():
+        for folder in custom_nodes.iterdir():
+            if folder.resolve() == pack.resolve():
+                return folder.name
+    return None
+
+
+def place_pack(pack: Path, target: Path) -> None:
+    """Make the pack appear at `target`: a link, or a fresh copy where the system allows no links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink():
+        if target.resolve() == pack.resolve():
+            return
+        target.unlink()
+    elif target.is_dir():
+        shutil.rmtree(target)
+    try:
+        target.symlink_to(pack.resolve(), target_is_directory=True)
+    except OSError:  # Windows without developer mode
+        shutil.copytree(pack, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name != "nt":  # there it would let two programs have one port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

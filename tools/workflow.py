@@ -1,0 +1,216 @@
+"""Read and convert workflows as ComfyUI's page saves them, without a page.
+
+The server runs prompts (nodes by id, each with all its inputs); the page saves graphs (nodes with a list of widget
+values and links between slots). `to_prompt` does what the page does when its Run button is pressed.
+"""
+
+import copy
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+MODE_MUTED, MODE_BYPASSED = 2, 4
+WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+NOTE_TYPES = {"Note", "MarkdownNote"}
+UPLOAD_OPTIONS = ("image_upload", "animated_image_upload", "video_upload")
+
+
+class WorkflowError(ValueError):
+    """A workflow does not fit the server's nodes; the text says where."""
+
+
+@dataclass(frozen=True)
+class Widget:
+    """A widget as the page makes it; `is_sent` is False for those that never reach the server."""
+
+    name: str
+    default: Any = None
+    options: Json = field(default_factory=dict)
+    is_sent: bool = True
+
+
+def widgets_of(info: Json) -> list[Widget]:
+    """Widgets of a node in the order of its saved values; `info` is its entry in /object_info."""
+    widgets: list[Widget] = []
+    for section in ("required", "optional"):
+        needs_upload = False
+        for name, spec in info["input"].get(section, {}).items():
+            kind = spec[0]
+            options = spec[1] if len(spec) > 1 else {}
+            is_list = isinstance(kind, list)
+            if is_list:
+                options = {**options, "options": kind}
+            if options.get("forceInput") or not (is_list or options.get("widgetType", kind) in WIDGET_TYPES):
+                continue
+            widgets.append(Widget(name, _default(kind, options), options))
+            if options.get("control_after_generate", kind == "INT" and name in ("seed", "noise_seed")):
+                widgets.append(Widget("control_after_generate", "randomize", is_sent=False))
+                if is_list or kind == "COMBO":
+                    widgets.append(Widget("control_filter_list", "", is_sent=False))
+            needs_upload = needs_upload or any(options.get(key) for key in UPLOAD_OPTIONS)
+        if needs_upload:  # the page puts the upload button after the section
+            widgets.append(Widget("upload", "image", is_sent=False))
+    return widgets
+
+
+def _default(kind: str | list, options: Json) -> Any:
+    if "default" in options:
+        return options["default"]
+    if options.get("options"):
+        return options["options"][0]
+    return {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}.get(kind if isinstance(kind, str) else "")
+
+
+def combo_options(object_info: Json, node_type: str, name: str) -> list[str]:
+    """What a combo widget of a node type offers."""
+    for widget in widgets_of(object_info[node_type]):
+        if widget.name == name:
+            return widget.options["options"]
+    raise WorkflowError(f"{node_type} has no widget {name!r}.")
+
+
+class Workflow:
+    """A graph as the page saves it, and the server's description of its nodes.
+
+    Args:
+        graph: content of a workflow file; copied.
+        object_info: the server's /object_info.
+    """
+
+    def __init__(self, graph: Json, object_info: Json) -> None:
+        if not isinstance(graph.get("nodes"), list):
+            raise WorkflowError("This is not a workflow saved by ComfyUI's page: it has no list of nodes.")
+        self.graph = copy.deepcopy(graph)
+        self.object_info = object_info
+        self._nodes: dict[int, Json] = {node["id"]: node for node in self.graph["nodes"]}
+        # [id, source node, source slot, target node, target slot, type]
+        self._links: dict[int, list] = {link[0]: link for link in self.graph.get("links", [])}
+
+    @classmethod
+    def load(cls, path: Path, object_info: Json) -> "Workflow":
+        """Read a workflow file."""
+        return cls(json.loads(path.read_text(encoding="utf-8")), object_info)
+
+    def nodes_of_type(self, node_type: str) -> list[Json]:
+        """Saved nodes of one type, in the file's order."""
+        return [node for node in self.graph["nodes"] if node["type"] == node_type]
+
+    def set_widget(self, node_type: str, name: str, value: Any) -> None:
+        """Set a widget of every node of a type, and cut a link that feeds it.
+
+        Raises:
+            WorkflowError: no such node in the workflow, or no such widget on it.
+        """
+        nodes = self.nodes_of_type(node_type)
+        if not nodes:
+            raise WorkflowError(f"The workflow has no {node_type} node.")
+        widgets = widgets_of(self._info(node_type))
+        names = [widget.name for widget in widgets]
+        if name not in names:
+            raise WorkflowError(f"{node_type} has no widget {name!r}; it has {', '.join(names)}.")
+        for node in nodes:
+            values = self._values(node, widgets)
+            node["widgets_values"] = [
+                value if widget.name == name else values[widget.name] for widget in widgets
+            ]
+            for slot in node.get("inputs", []):
+                if slot["name"] == name:
+                    self._cut(slot)
+
+    def widget(self, node_type: str, name: str) -> Any:
+        """Value of a widget of the first node of a type."""
+        node = self.nodes_of_type(node_type)[0]
+        return self._values(node, widgets_of(self._info(node_type)))[name]
+
+    def mute(self, node_type: str) -> None:
+        """Mute every node of a type, as Ctrl-M does on the page."""
+        for node in self.nodes_of_type(node_type):
+            node["mode"] = MODE_MUTED
+
+    def _cut(self, slot: Json) -> None:
+        link_id, slot["link"] = slot.get("link"), None
+        link = self._links.pop(link_id, None) if link_id is not None else None
+        if link is None:
+            return
+        self.graph["links"].remove(link)
+        output = self._nodes[link[1]]["outputs"][link[2]]
+        output["links"] = [other for other in output.get("links") or [] if other != link_id]
+
+    def to_prompt(self) -> dict[str, Json]:
+        """Return the prompt that the page would queue: {node id: {"class_type", "inputs", "_meta"}}.
+
+        Muted nodes and notes are left out, bypassed nodes and reroutes are replaced by what feeds them, primitives
+        by their value. Subgraphs are not handled.
+
+        Raises:
+            WorkflowError: the server does not know a node.
+        """
+        prompt: dict[str, Json] = {}
+        for node in self.graph["nodes"]:
+            is_running = node.get("mode", 0) not in (MODE_MUTED, MODE_BYPASSED)
+            if not is_running or node["type"] in NOTE_TYPES | {"Reroute", "PrimitiveNode"}:
+                continue
+            info = self._info(node["type"])
+            widgets = widgets_of(info)
+            values = self._values(node, widgets)
+            inputs = {widget.name: _wrap(values[widget.name]) for widget in widgets if widget.is_sent}
+            for slot in node.get("inputs", []):
+                if slot.get("link") is None:
+                    continue
+                inputs.pop(slot["name"], None)
+                source = self._source(slot["link"])
+                if source is not None:
+                    inputs[slot["name"]] = source
+            title = node.get("title") or info.get("display_name") or node["type"]
+            prompt[str(node["id"])] = {
+                "inputs": inputs,
+                "class_type": node["type"],
+                "_meta": {"title": title},
+            }
+        return prompt
+
+    def _info(self, node_type: str) -> Json:
+        if node_type not in self.object_info:
+            raise WorkflowError(f"This ComfyUI has no node of the type {node_type!r}.")
+        return self.object_info[node_type]
+
+    def _values(self, node: Json, widgets: list[Widget]) -> Json:
+        saved = node.get("widgets_values") or []
+        if isinstance(saved, dict):
+            return {widget.name: saved.get(widget.name, widget.default) for widget in widgets}
+        return {
+            widget.name: saved[index] if index < len(saved) else widget.default
+            for index, widget in enumerate(widgets)
+        }
+
+    def _source(self, link_id: int) -> Any:
+        """Return what feeds a link: [node id, slot], a primitive's value, or None where nothing does."""
+        link = self._links[link_id]
+        node = self._nodes[link[1]]
+        mode = node.get("mode", 0)
+        if mode == MODE_MUTED:
+            return None
+        if node["type"] == "PrimitiveNode":
+            return _wrap(node["widgets_values"][0])
+        if node["type"] == "Reroute" or mode == MODE_BYPASSED:
+            slot = _bypass_input(node, link)
+            return None if slot is None or slot.get("link") is None else self._source(slot["link"])
+        return [str(link[1]), link[2]]
+
+
+def _bypass_input(node: Json, link: list) -> Json | None:
+    """Return the input whose value takes the place of an output: the same slot, else the first of its type."""
+    inputs = node.get("inputs", [])
+    same_slot = inputs[link[2] : link[2] + 1]
+    for slot in same_slot + inputs:
+        if node["type"] == "Reroute" or slot["type"] == link[5]:
+            return slot
+    return None
+
+
+def _wrap(value: Any) -> Any:
+    """Mark a list as a value: a bare list in a prompt is a link."""
+    return {"__value__": value} if isinstance(value, list) else value
