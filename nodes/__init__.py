@@ -14,6 +14,7 @@ from .interpolation import (
 from .keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
 from .loaders import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
 from .tagger import Tagger
+from .video import AssembleVideo
 
 NODES: list[type[io.ComfyNode]] = [
     SingleFrameLoader,
@@ -31,6 +32,7 @@ NODES: list[type[io.ComfyNode]] = [
     Guidance,
     TemporalWindowNode,
     Interpolate,
+    AssembleVideo,
 ]
 
 

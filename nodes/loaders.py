@@ -3,10 +3,15 @@
 from comfy_api.latest import io
 
 from ..paintsundo_models import loading
-from ..paintsundo_models.checkpoints import read_checkpoint, save_single_file
+from ..paintsundo_models.checkpoints import WEIGHT_DTYPES, read_checkpoint, save_single_file
 from ..paintsundo_models.errors import CheckpointNotFoundError
-from ..paintsundo_models.host.folders import NONE_FOUND, checkpoint_path, list_checkpoints, register_folder, single_file_path
-from ..paintsundo_models.host.patchers import WEIGHT_DTYPES
+from ..paintsundo_models.host.folders import (
+    NONE_FOUND,
+    checkpoint_path,
+    list_checkpoints,
+    register_folder,
+    single_file_path,
+)
 from ..paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 register_folder()
@@ -29,7 +34,9 @@ def checkpoint_input(kind: str) -> io.Combo.Input:
 
 def weight_dtype_input() -> io.Combo.Input:
     """The combo of WEIGHT_DTYPES."""
-    return io.Combo.Input("weight_dtype", options=list(WEIGHT_DTYPES), default="default", tooltip=WEIGHT_DTYPE_TOOLTIP)
+    return io.Combo.Input(
+        "weight_dtype", options=list(WEIGHT_DTYPES), default="default", tooltip=WEIGHT_DTYPE_TOOLTIP
+    )
 
 
 def is_found(checkpoint: str | None, kind: str) -> bool | str:
@@ -60,9 +67,13 @@ class SingleFrameLoader(io.ComfyNode):
             inputs=[checkpoint_input(SINGLE_FRAME), weight_dtype_input()],
             outputs=[
                 io.Model.Output(
-                    display_name="MODEL", tooltip="SD 1.5 with the operation step; takes SD 1.5 LoRAs and every sampler."
+                    display_name="MODEL",
+                    tooltip="SD 1.5 with the operation step; takes SD 1.5 LoRAs and every sampler.",
                 ),
-                io.Clip.Output(display_name="CLIP", tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens."),
+                io.Clip.Output(
+                    display_name="CLIP",
+                    tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens.",
+                ),
                 io.Vae.Output(display_name="VAE", tooltip="Turns pictures into latents and back."),
             ],
         )
@@ -77,7 +88,9 @@ class SingleFrameLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str) -> io.NodeOutput:
-        return io.NodeOutput(*loading.load_single_frame(checkpoint_path(checkpoint, SINGLE_FRAME), weight_dtype))
+        return io.NodeOutput(
+            *loading.load_single_frame(checkpoint_path(checkpoint, SINGLE_FRAME), weight_dtype)
+        )
 
 
 class MultiFrameLoader(io.ComfyNode):
@@ -97,12 +110,17 @@ class MultiFrameLoader(io.ComfyNode):
                     tooltip="The 3D UNet with its image projection; works with every sampler on 16-frame latents. Guidance rescale "
                     "is set to the reference's 0.7 (PaintsUndo Guidance changes it).",
                 ),
-                io.Clip.Output(display_name="CLIP", tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens."),
+                io.Clip.Output(
+                    display_name="CLIP",
+                    tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens.",
+                ),
                 io.Vae.Output(
                     display_name="VAE",
                     tooltip="The video VAE. Interpolation Conditioning gives the copy of it that knows the two pictures.",
                 ),
-                io.ClipVision.Output(display_name="CLIP_VISION", tooltip="Sees the two pictures, in any aspect ratio."),
+                io.ClipVision.Output(
+                    display_name="CLIP_VISION", tooltip="Sees the two pictures, in any aspect ratio."
+                ),
             ],
         )
 
@@ -116,7 +134,9 @@ class MultiFrameLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str) -> io.NodeOutput:
-        return io.NodeOutput(*loading.load_multi_frame(checkpoint_path(checkpoint, MULTI_FRAME), weight_dtype))
+        return io.NodeOutput(
+            *loading.load_multi_frame(checkpoint_path(checkpoint, MULTI_FRAME), weight_dtype)
+        )
 
 
 class SaveCheckpoint(io.ComfyNode):
@@ -162,5 +182,7 @@ class SaveCheckpoint(io.ComfyNode):
     def execute(cls, checkpoint: str, weight_dtype: str, filename: str) -> io.NodeOutput:
         kind = SINGLE_FRAME if is_found(checkpoint, SINGLE_FRAME) is True else MULTI_FRAME
         file = single_file_path(filename)
-        save_single_file(read_checkpoint(checkpoint_path(checkpoint, kind), kind), file, WEIGHT_DTYPES[weight_dtype])
+        save_single_file(
+            read_checkpoint(checkpoint_path(checkpoint, kind), kind), file, WEIGHT_DTYPES[weight_dtype]
+        )
         return io.NodeOutput(str(file))

@@ -32,7 +32,8 @@ class AssembleVideo(io.ComfyNode):
                 io.Image.Input(
                     "frames",
                     tooltip="The frames in undo order (finished picture first): a list of segments, as Interpolate gives "
-                    "it, or one batch. All segments must have the same size. Transparent parts become white.",
+                    "it, or one batch; a batch of several times 16 frames counts as several segments. All must have the "
+                    "same size. Transparent parts become white.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -58,8 +59,7 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="Each segment ends with the picture that the next one starts with. shared ends once: shows it "
                     "once (7 segments of 16 give 106 frames). as reference: the exact frames of the original program, "
                     "which also loses the white canvas (105 frames), with nothing replaced. keep all: drops nothing (112 "
-                    "frames); the video stands still at each keyframe. With a single batch of frames, only as reference "
-                    "drops one.",
+                    "frames); the video stands still at each keyframe. With a single segment, only as reference drops one.",
                 ),
                 io.Float.Input(
                     "hold_first",

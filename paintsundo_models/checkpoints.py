@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from .errors import CheckpointMismatchError, CheckpointNotFoundError, CorruptCheckpointError, UnsupportedCheckpointError
-from .parts import MULTI_FRAME, PARTS, SINGLE_FRAME, identify_part
+from .errors import (
+    CheckpointMismatchError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    UnsupportedCheckpointError,
+)
+from .parts import MULTI_FRAME, PART_NAMES, PARTS, SINGLE_FRAME, expected_signature, identify_part
 
 CONFIGS_KEY = "paintsundo_configs"
 """Header entry of a single file: JSON of {part: config}."""
@@ -27,7 +33,18 @@ PUBLISHED_AT = {
     MULTI_FRAME: "https://huggingface.co/lllyasviel/paints_undo_multi_frame",
 }
 
+WEIGHT_DTYPES = {
+    "default": None,
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+    "fp8_e4m3fn": torch.float8_e4m3fn,
+    "fp8_e5m2": torch.float8_e5m2,
+}
+"""Names that people choose from; None keeps a file's types when writing, and leaves the choice to the host when loading."""
+
 UNREADABLE = "unreadable"
+PICKLED = (".bin", ".ckpt", ".pt", ".pth")  # formats that can run code when they are opened: never read
 
 log = logging.getLogger(__name__)
 
@@ -56,49 +73,77 @@ def read_checkpoint(path: str | os.PathLike, kind: str) -> Checkpoint:
     """
     path = Path(path)
     if not path.exists():
-        raise CheckpointNotFoundError(f"There is no checkpoint at {path}. The {kind} model is published at {PUBLISHED_AT[kind]}.")
-    parts, configs, kinds = {}, {}, set()
+        raise CheckpointNotFoundError(
+            f"There is no checkpoint at {path}. The {kind} model is published at {PUBLISHED_AT[kind]}."
+        )
+    parts, configs, kinds, strangers = {}, {}, {}, {}
     for name, tensors, config in _read_folder(path) if path.is_dir() else _read_file(path):
         signature = identify_part(tensors)
         if signature is None:
-            log.info("PaintsUndo: %s is no part of the %s model; it is left alone.", name, kind)
+            strangers[name] = tensors
             continue
-        if signature.part in parts:
+        part = signature.part
+        if part in parts:
             raise UnsupportedCheckpointError(
-                f"{path} has two parts that are a {signature.part} (the second is {name}). Keep one model in a folder."
+                f"{path} has two parts that are a {part} (the second is {name}). Keep one model in a folder."
             )
-        parts[signature.part], configs[signature.part] = tensors, config
-        if signature.kind is not None:
-            kinds.add(signature.kind)
-    _check_parts(path, kind, parts, kinds)
+        parts[part], configs[part], kinds[part] = tensors, config, signature.kind
+    _check_parts(path, kind, kinds, strangers)
     return Checkpoint(path, kind, parts, configs)
 
 
-def _check_parts(path: Path, kind: str, parts: dict, kinds: set[str]) -> None:
-    wanted = ", ".join(PARTS[kind])
-    if not parts:
+def _check_parts(
+    path: Path, kind: str, kinds: dict[str, str | None], strangers: dict[str, dict[str, Tensor]]
+) -> None:
+    """Raise unless every part of this kind is there; `strangers` are named as in the file, and no part of any model."""
+    where = f"The {kind} model is published at {PUBLISHED_AT[kind]}."
+    for part in PARTS[kind]:
+        if part in strangers and part not in kinds:
+            names = strangers[part].keys()
+            lacking = [name for name in expected_signature(part, kind).tensors if name not in names]
+            raise UnsupportedCheckpointError(
+                f"The {part} in {path} is not the {kind} model's, or is damaged: among its {len(names)} tensors there is "
+                f"no {', '.join(lacking)}. Choose another checkpoint, or download this part again. {where}"
+            )
+    if not kinds:
         raise UnsupportedCheckpointError(
-            f"{path} is no Paints-UNDO checkpoint: none of the parts {wanted} was found in it. "
-            f"The {kind} model is published at {PUBLISHED_AT[kind]}."
+            f"{path} is no Paints-UNDO checkpoint: none of the parts {', '.join(PARTS[kind])} was found in it"
+            f"{_other_contents(path, strangers)}. {where}"
         )
-    if kinds and kind not in kinds:
+    foreign = [part for part in PARTS[kind] if kinds.get(part) not in (kind, None)]
+    if foreign:
         raise UnsupportedCheckpointError(
-            f"{path} is the {' and '.join(sorted(kinds))} model, and the {kind} model is needed here. "
-            f"Choose it in the other loader, or get the {kind} model from {PUBLISHED_AT[kind]}."
+            f"{path} holds the {kinds[foreign[0]]} model's {', '.join(foreign)}, and the {kind} model is needed here. "
+            f"Choose it in the other loader, or another checkpoint in this one. {where}"
         )
-    missing = [part for part in PARTS[kind] if part not in parts]
+    missing = [part for part in PARTS[kind] if part not in kinds]
     if missing:
         raise CheckpointNotFoundError(
-            f"{path} lacks {', '.join(missing)} (found: {', '.join(sorted(parts)) or 'nothing'}; needed: {wanted}). "
-            f"Download the missing sub-folders from {PUBLISHED_AT[kind]}."
+            f"{path} lacks {', '.join(missing)} (found: {', '.join(sorted(kinds))}{_other_contents(path, strangers)}; "
+            f"needed: {', '.join(PARTS[kind])}). Download what is missing into sub-folders of these names. {where}"
         )
+
+
+def _other_contents(path: Path, strangers: dict[str, dict[str, Tensor]]) -> str:
+    """What else lies there, for a message: unknown groups of tensors, and weights in formats that are not read."""
+    pickled = sorted(
+        file.relative_to(path).as_posix() for ending in PICKLED for file in path.glob(f"*/*{ending}")
+    )
+    unread = f"; {', '.join(pickled[:3])} cannot be read, only .safetensors files are" if pickled else ""
+    unknown = f"; unknown: {', '.join(sorted(strangers)[:5])}" if strangers else ""
+    return unknown + unread
 
 
 def _read_folder(folder: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
     for sub_folder in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = sorted(sub_folder.glob("*.safetensors"))
+        files = _weight_files(sub_folder)
         if files:
             yield sub_folder.name, _merge_files(files), _read_config(sub_folder / "config.json")
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of one part; hidden ones are other systems' litter, such as macOS's ._model.safetensors."""
+    return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
 
 def _merge_files(files: list[Path]) -> dict[str, Tensor]:
@@ -112,13 +157,23 @@ def _merge_files(files: list[Path]) -> dict[str, Tensor]:
 
 
 def _read_config(file: Path) -> dict:
+    return _parsed(file.read_bytes(), file) if file.is_file() else {}
+
+
+def _parsed(text: str | bytes, source: Path) -> dict:
+    """A JSON object, or {} with a warning: a checkpoint is usable without."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        parsed = json.loads(text)
     except ValueError as error:
-        log.warning("PaintsUndo: %s is no JSON (%s); the shapes of the tensors are used instead.", file, error)
-        return {}
+        parsed = error
+    if isinstance(parsed, dict):
+        return parsed
+    log.warning(
+        "PaintsUndo: the configuration in %s is no JSON object (%r); the tensors' shapes are used instead.",
+        source,
+        parsed,
+    )
+    return {}
 
 
 def _read_file(file: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
@@ -126,9 +181,11 @@ def _read_file(file: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
     for name, tensor in read_tensors(file).items():
         part, _, tail = name.partition(".")
         grouped.setdefault(part, {})[tail] = tensor
-    configs = json.loads(read_metadata(file).get(CONFIGS_KEY, "{}"))
+    with _opened(file) as opened:
+        configs = _parsed((opened.metadata() or {}).get(CONFIGS_KEY, "{}"), file)
     for part, tensors in grouped.items():
-        yield part, tensors, configs.get(part, {})
+        config = configs.get(part)
+        yield part, tensors, config if isinstance(config, dict) else {}
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -141,19 +198,16 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  no mapping
 
 
-def read_metadata(file: Path) -> dict[str, str]:
-    """The header's metadata; {} where there is none."""
-    with _opened(file) as opened:
-        return opened.metadata() or {}
-
-
-def _opened(file: Path) -> safe_open:
+@contextmanager
+def _opened(file: Path) -> Iterator[safe_open]:
     try:
-        return safe_open(file, framework="pt", device="cpu")
-    except SafetensorError as error:
+        with safe_open(file, framework="pt", device="cpu") as opened:
+            yield opened
+    except (SafetensorError, OSError) as error:
+        size = f"{file.stat().st_size:,} bytes" if file.is_file() else "no file"
         raise CorruptCheckpointError(
-            f"{file} ({file.stat().st_size:,} bytes) cannot be read: {error}. It is truncated or no safetensors file; "
-            "download it again and compare its size with the published one."
+            f"{file} ({size}) cannot be read: {error}. It is truncated or no safetensors file; download it again and "
+            "compare its size with the published one."
         ) from error
 
 
@@ -164,29 +218,47 @@ def find_checkpoints(roots: Iterable[str], kind: str) -> dict[str, Path]:
     """
     found = {}
     for root in map(Path, roots):
-        for folder, sub_folders, files in os.walk(root, followlinks=True):
-            here = Path(folder)
-            if next((here / "unet").glob("*.safetensors"), None):
-                sub_folders.clear()
-                candidates = [here]
-            else:
-                candidates = [here / file for file in files if file.endswith(".safetensors")]
-            for path in candidates:
-                if kind_on_disk(path) in (kind, UNREADABLE):
-                    found.setdefault(path.relative_to(root).as_posix(), path)
+        for path in _candidates(root):
+            if kind_on_disk(path) in (kind, UNREADABLE):
+                found.setdefault(path.relative_to(root).as_posix() if path != root else root.name, path)
     return dict(sorted(found.items()))
 
 
-def kind_on_disk(path: Path) -> str | None:
-    """SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for some other model; from the header of one file."""
-    file, prefix = (next((path / "unet").glob("*.safetensors")), "") if path.is_dir() else (path, "unet.")
+def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Folders with a unet, and safetensors files outside of their parts."""
+    real = os.path.realpath(folder)
+    if real in above or not folder.is_dir():  # a link back up would go round for ever
+        return
+    has_parts = bool(_weight_files(folder / "unet"))
+    if has_parts:
+        yield folder
     try:
-        with _opened(file) as opened:
-            names = list(opened.keys())
+        entries = sorted(folder.iterdir())
+    except OSError as error:  # one closed folder must not take all lists away
+        log.warning("PaintsUndo: %s cannot be searched for checkpoints: %s", folder, error)
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if not (has_parts and entry.name in PART_NAMES):
+                yield from _candidates(entry, above | {real})
+        elif entry.suffix == ".safetensors":
+            yield entry
+
+
+def kind_on_disk(path: Path) -> str | None:
+    """SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for some other model; from the headers of the diffusion network."""
+    files, prefix = (_weight_files(path / "unet"), "") if path.is_dir() else ([path], "unet.")
+    names: set[str] = set()
+    try:
+        for file in files:
+            with _opened(file) as opened:
+                names.update(opened.keys())
     except CorruptCheckpointError:
         return UNREADABLE
     signature = identify_part(name[len(prefix) :] for name in names if name.startswith(prefix))
-    return signature.kind if signature else None
+    return signature.kind if signature is not None and signature.part == "unet" else None
 
 
 def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | None = None) -> None:
@@ -203,9 +275,13 @@ def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | No
         ValueError: another ending.
     """
     if file.suffix != ".safetensors":
-        raise ValueError(f"{file.name} does not end in .safetensors, by which ComfyUI finds it. Choose another name.")
+        raise ValueError(
+            f"{file.name} does not end in .safetensors, by which ComfyUI finds it. Choose another name."
+        )
     if file.exists():
-        raise FileExistsError(f"{file} exists already and is left as it is. Choose another name, or delete it first.")
+        raise FileExistsError(
+            f"{file} exists already and is left as it is. Choose another name, or delete it first."
+        )
     tensors = {
         f"{part}.{name}": _converted(tensor, part, dtype)
         for part, named in checkpoint.parts.items()
@@ -228,7 +304,9 @@ def _converted(tensor: Tensor, part: str, dtype: torch.dtype | None) -> Tensor:
     return tensor.to(dtype).contiguous()
 
 
-def check_tensors(part: str, path: Path, expected: dict[str, tuple], found: dict[str, tuple], optional: tuple = ()) -> None:
+def check_tensors(
+    part: str, path: Path, expected: dict[str, tuple], found: dict[str, tuple], optional: tuple = ()
+) -> None:
     """Compare {tensor name: shape} of a network with a file's.
 
     Raises:
@@ -243,7 +321,11 @@ def check_tensors(part: str, path: Path, expected: dict[str, tuple], found: dict
     ]
     problems = [
         f"{len(names)} {label}: {', '.join(names[:4])}{', …' if len(names) > 4 else ''}"
-        for label, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", misshaped))
+        for label, names in (
+            ("missing", missing),
+            ("unexpected", unexpected),
+            ("of another shape", misshaped),
+        )
         if names
     ]
     if problems:

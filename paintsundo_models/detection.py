@@ -17,14 +17,31 @@ from .parts import MULTI_FRAME, SINGLE_FRAME
 Tensors = Mapping[str, Tensor]
 
 PROJECTION_HEAD_CHANNELS = 64
-CLIP_L_HEAD_CHANNELS = 64
-CLIP_H_HEAD_CHANNELS = 64
+TEXT_HEAD_CHANNELS = 64
 SD15_HEADS = 8
+ACTIVATIONS = ("quick_gelu", "gelu")
 
 
 def count_indexed(tensors: Tensors, prefix: str) -> int:
     """How many numbers follow the prefix: with "layers." the names layers.0.x and layers.1.y give 2."""
     return len({name[len(prefix) :].split(".", 1)[0] for name in tensors if name.startswith(prefix)})
+
+
+def config_number(config: Mapping, key: str, total: int) -> int | None:
+    """A config's entry if it is a whole number of which `total` is a multiple; a stale config's may be anything."""
+    value = config.get(key)
+    return value if isinstance(value, int) and value > 0 and total % value == 0 else None
+
+
+def attention_config(config: Mapping, width: int) -> dict:
+    """What only a transformer's config tells, the heads and the activation, as far as it is about this width."""
+    if config.get("hidden_size", width) != width:
+        return {}
+    heads, activation = config_number(config, "num_attention_heads", width), config.get("hidden_act")
+    return {
+        **({"num_attention_heads": heads} if heads else {}),
+        **({"hidden_act": activation} if activation in ACTIVATIONS else {}),
+    }
 
 
 def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
@@ -34,7 +51,10 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
     blocks = [count_indexed(unet, f"down_blocks.{i}.resnets.") for i in range(levels)]
     multipliers = [unet[f"down_blocks.{i}.resnets.0.conv1.weight"].shape[0] // width for i in range(levels)]
     attends = [int(f"down_blocks.{i}.attentions.0.norm.weight" in unet) for i in range(levels)]
-    heads = config.get("num_attention_heads") or config.get("attention_head_dim") or SD15_HEADS
+    # diffusers calls the number of heads attention_head_dim where there is no other entry
+    heads = config_number(config, "num_attention_heads", width) or config_number(
+        config, "attention_head_dim", width
+    )
     return {
         "image_size": 32,
         "in_channels": in_channels,
@@ -43,10 +63,12 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
         "channel_mult": multipliers,
         "num_res_blocks": blocks,
         "transformer_depth": [a for a, count in zip(attends, blocks, strict=True) for _ in range(count)],
-        "transformer_depth_output": [a for a, count in zip(attends, blocks, strict=True) for _ in range(count + 1)],
+        "transformer_depth_output": [
+            a for a, count in zip(attends, blocks, strict=True) for _ in range(count + 1)
+        ],
         "transformer_depth_middle": 1,
         "context_dim": unet["mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"].shape[1],
-        "num_heads": heads,
+        "num_heads": heads or SD15_HEADS,
         "num_head_channels": -1,
         "num_classes": "sequential",
         "adm_in_channels": unet["add_embedding.linear_1.weight"].shape[1],
@@ -82,17 +104,19 @@ def image_vae_config(vae: Tensors) -> dict:
 def text_config(text: Tensors, config: Mapping, kind: str) -> dict:
     """The host's description of a CLIP text model; heads and activation from the config, else CLIP's own."""
     width = text["text_model.embeddings.token_embedding.weight"].shape[1]
-    activation, head_channels = {
-        SINGLE_FRAME: ("quick_gelu", CLIP_L_HEAD_CHANNELS),
-        MULTI_FRAME: ("gelu", CLIP_H_HEAD_CHANNELS),
-    }[kind]
     return {
         "num_hidden_layers": count_indexed(text, "text_model.encoder.layers."),
         "hidden_size": width,
         "intermediate_size": text["text_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
-        "num_attention_heads": config.get("num_attention_heads") or width // head_channels,
-        "hidden_act": config.get("hidden_act") or activation,
+        "num_attention_heads": max(1, width // TEXT_HEAD_CHANNELS),
+        "hidden_act": {SINGLE_FRAME: "quick_gelu", MULTI_FRAME: "gelu"}[kind],
+        **attention_config(config, width),
     }
+
+
+def vision_config(vision: Tensors, config: Mapping) -> dict:
+    """The part of a CLIP vision model's config that may be believed."""
+    return attention_config(config, vision["vision_model.embeddings.class_embedding"].shape[0])
 
 
 def video_unet_params(unet: Tensors) -> UNet3DParams:
@@ -123,13 +147,14 @@ def video_unet_params(unet: Tensors) -> UNet3DParams:
 def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionParams:
     """Architecture of the image projection; the number of frames from the config, else 16."""
     queries, dim = projection["latents"].shape[1:]
-    frames = config.get("video_length") or FRAMES_PER_SEGMENT
-    head_channels = config.get("dim_head") or PROJECTION_HEAD_CHANNELS
+    inner = projection["layers.0.0.to_q.weight"].shape[0]
+    frames = config_number(config, "video_length", queries) or FRAMES_PER_SEGMENT
+    head_channels = config_number(config, "dim_head", inner) or PROJECTION_HEAD_CHANNELS
     return ImageProjectionParams(
         dim=dim,
         depth=count_indexed(projection, "layers."),
         dim_head=head_channels,
-        heads=projection["layers.0.0.to_q.weight"].shape[0] // head_channels,
+        heads=inner // head_channels,
         num_queries=queries // frames,
         embedding_dim=projection["proj_in.weight"].shape[1],
         output_dim=projection["proj_out.weight"].shape[0],

@@ -1,6 +1,8 @@
 """From a checkpoint on disk to the host's objects: read, derive the architecture from shapes, build, load strictly."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import comfy.clip_vision
 import comfy.model_patcher
@@ -8,10 +10,11 @@ import comfy.sd
 import torch
 
 from . import detection
-from .checkpoints import Checkpoint, read_checkpoint
+from .checkpoints import WEIGHT_DTYPES, Checkpoint, read_checkpoint
+from .errors import CheckpointError, CheckpointMismatchError
 from .host.clip_vision import build_clip_vision
 from .host.multi_frame import load_multi_frame_unet
-from .host.patchers import FP8_TYPES, WEIGHT_DTYPES, remember_loader
+from .host.patchers import FP8_TYPES, remember_loader
 from .host.single_frame import load_image_vae, load_single_frame_unet
 from .host.text import load_text_encoder
 from .host.video_vae import VideoVAE
@@ -26,7 +29,7 @@ def load_single_frame(
 
     Args:
         path: released folder or single file.
-        weight_dtype: one of host.patchers.WEIGHT_DTYPES. fp8 is for the diffusion network; the VAE is never fp16, in
+        weight_dtype: one of checkpoints.WEIGHT_DTYPES. fp8 is for the diffusion network; the VAE is never fp16, in
             which it overflows.
 
     Raises:
@@ -34,12 +37,9 @@ def load_single_frame(
     """
     checkpoint = read_checkpoint(path, SINGLE_FRAME)
     dtype = WEIGHT_DTYPES[weight_dtype]
-    model = _single_frame_model(checkpoint, dtype)
+    model = single_frame_model(checkpoint, dtype)
     remember_loader(model, reload_single_frame_model, str(path), dtype)
-    clip = _text_encoder(checkpoint, _without_fp8(dtype))
-    vae = checkpoint.parts["vae"]
-    vae_dtype = dtype if dtype in (torch.float32, torch.bfloat16) else None
-    return model, clip, load_image_vae(vae, detection.image_vae_config(vae), checkpoint.path, vae_dtype)
+    return model, text_encoder(checkpoint, dtype), image_vae(checkpoint, dtype)
 
 
 def load_multi_frame(
@@ -48,61 +48,104 @@ def load_multi_frame(
     """MODEL (image projection inside), CLIP, VAE and CLIP_VISION of the multi-frame model; arguments as load_single_frame's."""
     checkpoint = read_checkpoint(path, MULTI_FRAME)
     dtype = WEIGHT_DTYPES[weight_dtype]
-    model = _multi_frame_model(checkpoint, dtype)
+    model = multi_frame_model(checkpoint, dtype)
     remember_loader(model, reload_multi_frame_model, str(path), dtype)
-    wide_dtype = _without_fp8(dtype)
-    clip = _text_encoder(checkpoint, wide_dtype)
-    vae = checkpoint.parts["vae"]
-    renamed = {KEY_RENAMES.get(name, name): tensor for name, tensor in vae.items()}
-    video_vae = VideoVAE(renamed, detection.video_vae_params(vae), checkpoint.path, wide_dtype)
-    clip_vision = build_clip_vision(
-        checkpoint.parts["image_encoder"], checkpoint.configs["image_encoder"], checkpoint.path, wide_dtype
+    return (
+        model,
+        text_encoder(checkpoint, dtype),
+        video_vae(checkpoint, dtype),
+        vision_encoder(checkpoint, dtype),
     )
-    return model, clip, video_vae, clip_vision
 
 
 def reload_single_frame_model(
     path: str, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
     """The MODEL alone, anew from disk; the host calls this (see host.patchers.remember_loader)."""
-    return _single_frame_model(read_checkpoint(path, SINGLE_FRAME), dtype, disable_dynamic)
+    return single_frame_model(read_checkpoint(path, SINGLE_FRAME), dtype, disable_dynamic)
 
 
 def reload_multi_frame_model(
     path: str, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
     """The MODEL alone, anew from disk; the host calls this (see host.patchers.remember_loader)."""
-    return _multi_frame_model(read_checkpoint(path, MULTI_FRAME), dtype, disable_dynamic)
+    return multi_frame_model(read_checkpoint(path, MULTI_FRAME), dtype, disable_dynamic)
 
 
-def _single_frame_model(
+@contextmanager
+def _reading(part: str, checkpoint: Checkpoint) -> Iterator[None]:
+    """Tensors that are missing or shaped so that no network at all comes of them are a mismatch like any other."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (LookupError, ArithmeticError, ValueError) as error:
+        what = (
+            f"it lacks {error.args[0]}"
+            if isinstance(error, KeyError)
+            else f"its shapes do not fit together ({error})"
+        )
+        raise CheckpointMismatchError(
+            f"The {part} in {checkpoint.path} is not the {checkpoint.kind} model's, or is damaged: {what}. Download this "
+            "part again, or choose another checkpoint."
+        ) from error
+
+
+def single_frame_model(
     checkpoint: Checkpoint, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
+    """The single-frame model's MODEL."""
     unet = checkpoint.parts["unet"]
-    config = detection.single_frame_unet_config(unet, checkpoint.configs["unet"])
-    return load_single_frame_unet(unet, config, checkpoint.path, dtype, disable_dynamic)
+    with _reading("unet", checkpoint):
+        config = detection.single_frame_unet_config(unet, checkpoint.configs["unet"])
+        return load_single_frame_unet(unet, config, checkpoint.path, dtype, disable_dynamic)
 
 
-def _multi_frame_model(
+def multi_frame_model(
     checkpoint: Checkpoint, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
+    """The multi-frame model's MODEL, the image projection inside."""
     unet, projection = checkpoint.parts["unet"], checkpoint.parts["image_projection"]
-    return load_multi_frame_unet(
-        unet,
-        projection,
-        detection.video_unet_params(unet),
-        detection.projection_params(projection, checkpoint.configs["image_projection"]),
-        checkpoint.path,
-        dtype,
-        disable_dynamic,
-    )
+    with _reading("image_projection", checkpoint):
+        projection_params = detection.projection_params(projection, checkpoint.configs["image_projection"])
+    with _reading("unet", checkpoint):
+        params = detection.video_unet_params(unet)
+        return load_multi_frame_unet(
+            unet, projection, params, projection_params, checkpoint.path, dtype, disable_dynamic
+        )
+
+
+def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.CLIP:
+    """Either model's CLIP."""
+    tensors = checkpoint.parts["text_encoder"]
+    with _reading("text_encoder", checkpoint):
+        config = detection.text_config(tensors, checkpoint.configs["text_encoder"], checkpoint.kind)
+        return load_text_encoder(tensors, config, checkpoint.kind, checkpoint.path, _without_fp8(dtype))
+
+
+def image_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.VAE:
+    """The single-frame model's VAE."""
+    vae = checkpoint.parts["vae"]
+    dtype = dtype if dtype in (torch.float32, torch.bfloat16) else None
+    with _reading("vae", checkpoint):
+        return load_image_vae(vae, detection.image_vae_config(vae), checkpoint.path, dtype)
+
+
+def video_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> VideoVAE:
+    """The multi-frame model's VAE."""
+    vae = checkpoint.parts["vae"]
+    renamed = {KEY_RENAMES.get(name, name): tensor for name, tensor in vae.items()}
+    with _reading("vae", checkpoint):
+        return VideoVAE(renamed, detection.video_vae_params(vae), checkpoint.path, _without_fp8(dtype))
+
+
+def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.clip_vision.ClipVisionModel:
+    """The multi-frame model's CLIP_VISION."""
+    tensors = checkpoint.parts["image_encoder"]
+    with _reading("image_encoder", checkpoint):
+        config = detection.vision_config(tensors, checkpoint.configs["image_encoder"])
+        return build_clip_vision(tensors, config, checkpoint.path, _without_fp8(dtype))
 
 
 def _without_fp8(dtype: torch.dtype | None) -> torch.dtype | None:
     return None if dtype in FP8_TYPES else dtype
-
-
-def _text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.CLIP:
-    tensors, config = checkpoint.parts["text_encoder"], checkpoint.configs["text_encoder"]
-    described = detection.text_config(tensors, config, checkpoint.kind)
-    return load_text_encoder(tensors, described, checkpoint.kind, checkpoint.path, dtype)

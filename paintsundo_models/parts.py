@@ -12,6 +12,8 @@ PARTS = {
 }
 """The parts of each model, by the names of the released sub-folders."""
 
+PART_NAMES = {part for parts in PARTS.values() for part in parts}
+
 
 @dataclass(frozen=True)
 class PartSignature:
@@ -23,7 +25,16 @@ class PartSignature:
 
 
 SIGNATURES = (
-    PartSignature("unet", SINGLE_FRAME, ("conv_in.weight", "add_embedding.linear_1.weight")),
+    # SDXL and SVD have an add_embedding too, but no attention at the first level or other residual blocks.
+    PartSignature(
+        "unet",
+        SINGLE_FRAME,
+        (
+            "add_embedding.linear_1.weight",
+            "down_blocks.0.attentions.0.norm.weight",
+            "down_blocks.0.resnets.0.conv1.weight",
+        ),
+    ),
     PartSignature("unet", MULTI_FRAME, ("init_attn.0.proj_in.weight", "fps_embedding.0.weight")),
     PartSignature("vae", SINGLE_FRAME, ("decoder.up_blocks.0.resnets.0.norm1.weight",)),
     PartSignature("vae", MULTI_FRAME, ("decoder.attn_refinement.0.conv.weight",)),
@@ -37,3 +48,8 @@ def identify_part(names: Iterable[str]) -> PartSignature | None:
     """The signature that these tensor names carry, or None."""
     names = set(names)
     return next((signature for signature in SIGNATURES if names.issuperset(signature.tensors)), None)
+
+
+def expected_signature(part: str, kind: str) -> PartSignature:
+    """The signature that a part of this model carries."""
+    return next(s for s in SIGNATURES if s.part == part and s.kind in (kind, None))

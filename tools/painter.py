@@ -23,7 +23,6 @@ INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
 DEMO_CHECKPOINT = "PaintsUndo demo (built in)"
 SEEDED_NAME = "seeded-random-weights"
 SEEDED_STEPS = 4  # noise does not get better with more
-PROMPT_WITHOUT_TAGGER = "masterpiece, best quality"
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
 
 
@@ -119,8 +118,9 @@ def paint(root: Path, host: Host, options: argparse.Namespace) -> None:
                 files, checkpoints = _run(root, host, server, options, png_bytes(picture))
             except ConnectionError as error:
                 raise HostError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
-            sheet = contact_sheet(files, _beside(files, "_frames.png"))
-    _report(root, host, files, sheet, checkpoints, time.monotonic() - started)
+            result = _shown(files)
+            sheet = contact_sheet(files, result.with_name(result.stem + "_frames.png"))
+    _report(result, sheet, models_folder(root, host) / "paintsundo", checkpoints, time.monotonic() - started)
 
 
 def _run(
@@ -173,8 +173,8 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
     steps = options.steps or (SEEDED_STEPS if checkpoints.kind == "seeded" else None)
     prompt = options.prompt
     if prompt is None and not _installed(combo_options(workflow.object_info, TAGGER, "tagger")):
-        prompt = PROMPT_WITHOUT_TAGGER
-        print(f'No tagger is installed: the picture is described as "{prompt}"; --prompt says it better.')
+        prompt = ""
+        print("No tagger is installed, so nothing tells the model what the picture shows; --prompt can.")
     if prompt is not None:
         workflow.mute(TAGGER)
     for node_type, widget, value in (
@@ -253,17 +253,16 @@ def _download(
     server: ComfyServer, results: list[Json], options: argparse.Namespace, root: Path
 ) -> list[Path]:
     """Fetch the video, or the pictures of a sequence into a folder."""
-    suffix = Path(results[0]["filename"]).suffix
+    first = Path(results[0]["filename"])
+    is_sequence = first.suffix == ".png"
+    suffix = "" if is_sequence else first.suffix
     if options.output:
-        target = options.output.resolve()
-        target = target.with_suffix("" if len(results) > 1 else suffix)
+        target = options.output.resolve().with_suffix(suffix)
     else:
-        target = unused_path(
-            root / "output" / f"{options.picture.stem}_painting{'' if len(results) > 1 else suffix}"
-        )
-    if len(results) == 1:
-        return [server.client.download(results[0], target)]
-    return [server.client.download(result, target / result["filename"]) for result in results]
+        target = unused_path(root / "output" / f"{options.picture.stem}_painting{suffix}")
+    if is_sequence:
+        return [server.client.download(result, target / result["filename"]) for result in results]
+    return [server.client.download(results[0], target)]
 
 
 def unused_path(path: Path) -> Path:
@@ -276,23 +275,18 @@ def unused_path(path: Path) -> Path:
     return candidate
 
 
-def _beside(files: list[Path], ending: str) -> Path:
-    result = files[0] if len(files) == 1 else files[0].parent
-    return result.with_name(result.stem + ending)
+def _shown(files: list[Path]) -> Path:
+    """What the person asked for: the video, or the folder of the sequence."""
+    return files[0].parent if files[0].suffix == ".png" else files[0]
 
 
-def _report(
-    root: Path, host: Host, files: list[Path], sheet: Path, checkpoints: Checkpoints, seconds: float
-) -> None:
-    video = files[0] if len(files) == 1 else files[0].parent
-    print(f"\nVideo:          {video}")
+def _report(result: Path, sheet: Path, models: Path, checkpoints: Checkpoints, seconds: float) -> None:
+    print(f"\nVideo:          {result}")
     print(f"Contact sheet:  {sheet}")
     print(f"Time:           {seconds // 60:.0f} min {seconds % 60:.0f} s")
     print("\nNext:")
     print(
-        "  python paint.py --serve    opens ComfyUI with these nodes; drop the video on the page to see its graph"
+        "  python paint.py --serve   opens ComfyUI with these nodes; drop the video on its page to see the graph"
     )
     if checkpoints.kind != "released":
-        print(
-            f"  README.md, Models          which files to put into {models_folder(root, host) / 'paintsundo'}"
-        )
+        print(f"  README.md, Models         says which files to put into {models}")

@@ -134,7 +134,8 @@ class ComfyServer:
         # A ComfyUI that starts empties its temp folder, which another one may be using.
         arguments += ["--temp-directory", str(self._scratch)]
         if self.use_cpu or not has_accelerator(self.host.python):
-            arguments.append("--cpu")
+            # ComfyUI's own choice on a CPU (sub-quadratic attention) is many times slower than torch's.
+            arguments += ["--cpu", "--use-pytorch-cross-attention"]
         extra_paths: dict[str, str] = {}
         if self.models is not None:
             extra_paths["paintsundo"] = str(self.models)

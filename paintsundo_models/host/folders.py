@@ -52,7 +52,9 @@ def single_file_path(name: str) -> Path:
     root = Path(folder_paths.get_folder_paths(FOLDER_KEY)[0]).resolve()
     path = (root / f"{name.removesuffix('.safetensors')}.safetensors").resolve()
     if not name.strip() or not path.is_relative_to(root):
-        raise ValueError(f"{name!r} is no file name inside {root}. Write a name such as paints_undo_single_frame_fp16.")
+        raise ValueError(
+            f"{name!r} is no file name inside {root}. Write a name such as paints_undo_single_frame_fp16."
+        )
     return path
 
 

@@ -24,6 +24,8 @@ VISION_TOKENS = "paintsundo_vision_tokens"
 FS = "paintsundo_fs"
 """Conditioning key: the frame-rate number that the model was trained with."""
 
+PROJECTION_PREFIX = "image_proj."  # UNet3D.image_proj
+
 
 class VideoLatent(comfy.latent_formats.SD15):
     """SD 1.5's latents over time, (B, 4, T, h, w)."""
@@ -60,7 +62,9 @@ class MultiFrameModel(comfy.model_base.BaseModel):
             "c_crossattn": comfy.conds.CONDCrossAttn(kwargs["cross_attn"]),
             "c_concat": comfy.conds.CONDNoiseShape(pictures.to(device)),
             # The model is on its device by now, and this runs once a sampling instead of once a step.
-            "image_context": comfy.conds.CONDRegular(self.diffusion_model.project_images(tokens.to(device, dtype))),
+            "image_context": comfy.conds.CONDRegular(
+                self.diffusion_model.project_images(tokens.to(device, dtype))
+            ),
             "fs": comfy.conds.CONDRegular(torch.tensor([kwargs.get(FS, DEFAULT_FS)], device=device)),
         }
 
@@ -74,7 +78,9 @@ class MultiFrameConfig(comfy.supported_models_base.BASE):
     memory_usage_factor = 2.0
     supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
 
-    def get_model(self, state_dict: dict, prefix: str = "", device: torch.device | None = None) -> MultiFrameModel:
+    def get_model(
+        self, state_dict: dict, prefix: str = "", device: torch.device | None = None
+    ) -> MultiFrameModel:
         return MultiFrameModel(self, device=device)
 
 
@@ -92,10 +98,16 @@ def load_multi_frame_unet(
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
     """
-    tensors = {**unet, **{f"image_proj.{name}": tensor for name, tensor in image_projection.items()}}
+    tensors = {**unet, **{f"{PROJECTION_PREFIX}{name}": tensor for name, tensor in image_projection.items()}}
     config = MultiFrameConfig(
         # The host's LoRA mapping and FreeU read model_channels.
         {"params": params, "projection": projection, "model_channels": params.model_channels}
     )
-    patcher = build_diffusion_model(config, tensors, path, dtype, disable_dynamic)
+
+    def origin(name: str) -> tuple[str, str]:
+        if name.startswith(PROJECTION_PREFIX):
+            return "image_projection", name.removeprefix(PROJECTION_PREFIX)
+        return "unet", name
+
+    patcher = build_diffusion_model(config, tensors, path, origin, dtype, disable_dynamic)
     return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)

@@ -1,6 +1,7 @@
 """Building and filling networks under any of ComfyUI's memory managers, told apart by their features, never by version."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import comfy.model_management as mm
@@ -14,15 +15,8 @@ from ..checkpoints import check_tensors
 
 FP8_TYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 
-WEIGHT_DTYPES = {
-    "default": None,
-    "fp32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-    "fp8_e4m3fn": torch.float8_e4m3fn,
-    "fp8_e5m2": torch.float8_e5m2,
-}
-"""Names that the loader nodes show; None leaves the choice to the host."""
+Origin = Callable[[str], tuple[str, str]]
+"""A network's tensor name -> (part, name in the file), for error messages."""
 
 
 def make_patcher(
@@ -45,6 +39,17 @@ def shapes_of(tensors: dict[str, Tensor]) -> dict[str, tuple]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
+def shapes_of_network(module: nn.Module) -> dict[str, tuple]:
+    """{name: shape} of a network's state dict, whole also where the host makes weights only on loading them."""
+    shapes = shapes_of(module.state_dict())
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.Linear) and layer.weight is None:  # on Windows with dynamic memory
+            shapes[f"{name}.weight"] = (layer.out_features, layer.in_features)
+            if layer.comfy_need_lazy_init_bias:
+                shapes[f"{name}.bias"] = (layer.out_features,)
+    return shapes
+
+
 def load_strictly(
     module: nn.Module,
     tensors: dict[str, Tensor],
@@ -57,7 +62,7 @@ def load_strictly(
     Raises:
         CheckpointMismatchError: tensors are missing, unexpected or of another shape.
     """
-    check_tensors(part, path, shapes_of(module.state_dict()), shapes_of(tensors))
+    check_tensors(part, path, shapes_of_network(module), shapes_of(tensors))
     module.load_state_dict(tensors, strict=True, **({"assign": True} if is_dynamic(patcher) else {}))
 
 
@@ -70,6 +75,7 @@ def build_diffusion_model(
     config: comfy.supported_models_base.BASE,
     tensors: dict[str, Tensor],
     path: Path,
+    origin: Origin,
     dtype: torch.dtype | None = None,
     disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:
@@ -79,6 +85,7 @@ def build_diffusion_model(
         config: instance of a BASE subclass.
         tensors: state dict of config's network, any floating types.
         path: the checkpoint's, for error messages.
+        origin: where each tensor of the network comes from, for error messages.
         dtype: type that the weights are kept in; None: the host chooses by card and file.
         disable_dynamic: ask for the classic patcher on hosts that have two.
 
@@ -98,16 +105,36 @@ def build_diffusion_model(
     model = config.get_model(tensors, "")
     if dtype in FP8_TYPES:
         _keep_vectors_wide(model.diffusion_model, compute_dtype or torch.float16)
+    _check_parts(shapes_of_network(model.diffusion_model), shapes_of(tensors), path, origin)
     patcher = make_patcher(model, load_device, offload_device, disable_dynamic)
     load_strictly(model.diffusion_model, tensors, patcher, "unet", path)
     return patcher
 
 
+def _check_parts(expected: dict[str, tuple], found: dict[str, tuple], path: Path, origin: Origin) -> None:
+    """Compare a network's tensors with the file's part by part, in the file's names."""
+
+    def by_part(shapes: dict[str, tuple]) -> dict[str, dict[str, tuple]]:
+        grouped: dict[str, dict[str, tuple]] = {}
+        for name, shape in shapes.items():
+            part, released = origin(name)
+            grouped.setdefault(part, {})[released] = shape
+        return grouped
+
+    there = by_part(found)
+    for part, shapes in by_part(expected).items():
+        check_tensors(part, path, shapes, there.get(part, {}))
+
+
 def _keep_vectors_wide(network: nn.Module, dtype: torch.dtype) -> None:
     """Norms and biases cost nothing in memory, and 3 bits of mantissa ruin them."""
-    for parameter in network.parameters():
-        if parameter.ndim < 2:
-            parameter.data = torch.empty_like(parameter, dtype=dtype)
+    for layer in network.modules():
+        for parameter in layer.parameters(recurse=False):
+            if parameter.ndim < 2:
+                parameter.data = torch.empty_like(parameter, dtype=dtype)
+        if getattr(layer, "comfy_need_lazy_init_bias", False):
+            layer.bias_comfy_model_dtype = dtype
+    archive_dtypes(network)  # the host did so when the network was built
 
 
 def remember_loader(patcher: comfy.model_patcher.ModelPatcher, load: object, *args: object) -> None:

@@ -58,12 +58,18 @@ class SingleFrameConfig(comfy.supported_models.SD15):
     def model_type(self, state_dict: dict, prefix: str = "") -> ModelType:
         return ModelType.EPS
 
-    def get_model(self, state_dict: dict, prefix: str = "", device: torch.device | None = None) -> SingleFrameModel:
+    def get_model(
+        self, state_dict: dict, prefix: str = "", device: torch.device | None = None
+    ) -> SingleFrameModel:
         return SingleFrameModel(self, device=device)
 
 
 def load_single_frame_unet(
-    tensors: dict[str, Tensor], unet_config: dict, path: Path, dtype: torch.dtype | None, disable_dynamic: bool = False
+    tensors: dict[str, Tensor],
+    unet_config: dict,
+    path: Path,
+    dtype: torch.dtype | None,
+    disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:
     """A MODEL from the UNet's tensors in diffusers names.
 
@@ -72,7 +78,15 @@ def load_single_frame_unet(
     """
     names = comfy.utils.unet_to_diffusers(unet_config)
     renamed = {names.get(name, name): tensor for name, tensor in tensors.items()}
-    return build_diffusion_model(SingleFrameConfig(unet_config), renamed, path, dtype, disable_dynamic)
+    # The host also knows the operation step's tensors by the name of another model's class embedding.
+    released = {host: name for name, host in names.items() if not name.startswith("class_embedding.")}
+
+    def origin(name: str) -> tuple[str, str]:
+        return "unet", released.get(name, name)
+
+    return build_diffusion_model(
+        SingleFrameConfig(unet_config), renamed, path, origin, dtype, disable_dynamic
+    )
 
 
 def load_image_vae(

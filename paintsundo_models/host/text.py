@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..checkpoints import check_tensors
 from ..parts import MULTI_FRAME, SINGLE_FRAME
-from .patchers import shapes_of
+from .patchers import shapes_of, shapes_of_network
 
 MAX_TOKENS = 77
 IGNORED = "text_model.embeddings.position_ids"  # a buffer that older exports carry
@@ -75,7 +75,9 @@ def load_text_encoder(
         CheckpointMismatchError: the tensors do not fit the network.
     """
     target = {
-        SINGLE_FRAME: comfy.supported_models_base.ClipTarget(LiteralCLIPLTokenizer, comfy.sd1_clip.SD1ClipModel),
+        SINGLE_FRAME: comfy.supported_models_base.ClipTarget(
+            LiteralCLIPLTokenizer, comfy.sd1_clip.SD1ClipModel
+        ),
         MULTI_FRAME: comfy.supported_models_base.ClipTarget(
             LiteralCLIPHTokenizer, comfy.text_encoders.sd2_clip.SD2ClipModel
         ),
@@ -88,6 +90,6 @@ def load_text_encoder(
     clip = comfy.sd.CLIP(target, parameters=comfy.utils.calculate_parameters(tensors), model_options=options)
     tensors = {name: tensor for name, tensor in tensors.items() if name != IGNORED}
     network = getattr(clip.cond_stage_model, clip.cond_stage_model.clip).transformer
-    check_tensors("text_encoder", path, shapes_of(network.state_dict()), shapes_of(tensors), OPTIONAL)
+    check_tensors("text_encoder", path, shapes_of_network(network), shapes_of(tensors), OPTIONAL)
     clip.load_sd(tensors)
     return clip

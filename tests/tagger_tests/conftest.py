@@ -13,11 +13,16 @@ from safetensors.numpy import load_file
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 
 
-@pytest.fixture(scope="session")
-def reference():
+def load_reference():
     """Tensors, csv rows and cases of the reference's tagger."""
     described = json.loads((GOLDEN / "wd14_tagger.json").read_text(encoding="utf-8"))
     return {"tensors": load_file(GOLDEN / "wd14_tagger.safetensors"), **described}
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """See load_reference."""
+    return load_reference()
 
 
 def write_model(path, inputs, probabilities):
@@ -54,12 +59,11 @@ def write_csv(path, rows):
         csv.writer(file).writerows(rows)
 
 
-@pytest.fixture
-def tagger_path(reference, tmp_path):
-    """Path of an ONNX file in a folder of its own, with its tag list beside it."""
+def write_golden_tagger(folder):
+    """Write the ONNX file and its tag list; return the path of the first."""
+    reference = load_reference()
     tensors, cases = reference["tensors"], range(len(reference["cases"]))
-    path = tmp_path / "tagger" / "golden-tagger.onnx"
-    path.parent.mkdir()
+    path = folder / "golden-tagger.onnx"
     write_model(
         path,
         np.concatenate([tensors[f"model_input_{i}"] for i in cases]),
@@ -67,3 +71,11 @@ def tagger_path(reference, tmp_path):
     )
     write_csv(path.with_suffix(".csv"), reference["csv_rows"])
     return path
+
+
+@pytest.fixture
+def tagger_path(tmp_path):
+    """Path of an ONNX file in a folder of its own, with its tag list beside it."""
+    folder = tmp_path / "tagger"
+    folder.mkdir()
+    return write_golden_tagger(folder)

@@ -1,0 +1,191 @@
+"""The bundled workflows through the real web page and the real server, to a video that is read back from its file."""
+
+import importlib.util
+import io
+import json
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+from tools.workflow import Workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+SIZE = 64
+IS_READY = "() => !!window.app?.graph && !!window.LiteGraph?.registered_node_types['PaintsUndoAssembleVideo']"
+LOAD = "async graph => { await window.app.loadGraphData(graph); }"
+CONVERT = "async () => JSON.parse(JSON.stringify(await window.app.graphToPrompt()))"
+
+
+@pytest.fixture(scope="session")
+def golden_tagger(tmp_path_factory):
+    """A small real ONNX tagger with its tag list."""
+    spec = importlib.util.spec_from_file_location("tagger_model", ROOT / "tests" / "tagger_tests" / "conftest.py")
+    taggers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(taggers)
+    return taggers.write_golden_tagger(tmp_path_factory.mktemp("tagger"))
+
+
+@pytest.fixture(scope="session")
+def released_names(base_directory, golden_tagger):
+    """The seeded checkpoints, and a tagger, under the names that the workflows hold."""
+    folder = base_directory / "models" / "paintsundo"
+    for model in ("single_frame", "multi_frame"):
+        link = folder / f"paints_undo_{model}"
+        if not link.exists():
+            shutil.copytree(folder / f"seeded_{model}", link)
+    for suffix in (".onnx", ".csv"):
+        shutil.copy(golden_tagger.with_suffix(suffix), folder / f"wd-v1-4-moat-tagger-v2{suffix}")
+
+
+@pytest.fixture(scope="session")
+def picture(server):
+    """A small picture with a plain colour in each quarter, in the server's input folder; as an array."""
+    pixels = np.zeros((SIZE, SIZE, 3), np.uint8)
+    pixels[: SIZE // 2, : SIZE // 2] = (200, 40, 40)
+    pixels[: SIZE // 2, SIZE // 2 :] = (40, 160, 60)
+    pixels[SIZE // 2 :, : SIZE // 2] = (50, 60, 190)
+    pixels[SIZE // 2 :, SIZE // 2 :] = (230, 190, 60)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    assert server.client.upload_image(data.getvalue(), "example.png") == "example.png"
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def page(server, chromium, released_names, picture):
+    """ComfyUI's own page in a headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=CHROMIUM_ARGUMENTS)
+        tab = browser.new_page(viewport={"width": 1600, "height": 1000})
+        tab.goto(server.url)
+        tab.wait_for_function(IS_READY, timeout=60_000)
+        tab.wait_for_timeout(1000)
+        yield tab
+        browser.close()
+
+
+def open_workflow(page, file):
+    """Open a workflow as the page's menu does; return what the page would send to the server."""
+    page.evaluate(LOAD, json.loads(file.read_text(encoding="utf-8")))
+    page.wait_for_timeout(500)
+    return page.evaluate(CONVERT)
+
+
+def shrink(prompt, steps=2):
+    """The same prompt with small pictures and few steps, which is all that a CPU can do in a test."""
+    for node in prompt.values():
+        inputs = node["inputs"]
+        if isinstance(inputs.get("steps"), int):
+            inputs["steps"] = steps
+        if "resolution" in inputs:
+            inputs["resolution"] = "size of the pictures"
+        if "width" in inputs:
+            inputs["width"] = inputs["height"] = SIZE
+    return prompt
+
+
+def node_id(prompt, class_type):
+    (found,) = [key for key, node in prompt.items() if node["class_type"] == class_type]
+    return found
+
+
+def probe(ffprobe, file):
+    """The video stream's facts, with its frames counted by decoding."""
+    command = [ffprobe, "-v", "error", "-count_frames", "-select_streams", "v", "-show_streams", "-of", "json", str(file)]
+    (stream,) = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["streams"]
+    return stream
+
+
+def decode(file):
+    """All frames, (T, H, W, 3) uint8."""
+    reader = imageio_ffmpeg.read_frames(str(file), pix_fmt="rgb24")
+    width, height = next(reader)["size"]
+    return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_workflow_opens_in_the_page_with_every_node(page, file):
+    prompt = open_workflow(page, file)["output"]
+    graph = json.loads(file.read_text(encoding="utf-8"))
+    assert {str(node["id"]) for node in graph["nodes"] if node["type"] != "MarkdownNote"} == set(prompt)
+    assert page.locator("text=/missing node|invalid workflow/i").count() == 0
+    assert file.with_suffix(".jpg").exists(), "each workflow needs its thumbnail"
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_workflow_converted_without_the_page_is_what_the_page_sends(page, server, file):
+    by_page = open_workflow(page, file)["output"]
+    by_us = Workflow.load(file, server.client.object_info()).to_prompt()
+    assert {key: (node["class_type"], node["inputs"]) for key, node in by_us.items()} == {
+        key: (node["class_type"], node["inputs"]) for key, node in by_page.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def painted(page, server):
+    """Run a workflow through the page's conversion; the prompt, the outputs and the saved file, once for each workflow."""
+    done = {}
+
+    def run(file):
+        if file not in done:
+            converted = open_workflow(page, file)
+            prompt = shrink(converted["output"])
+            outputs = server.client.run(prompt, converted["workflow"])
+            (result,) = outputs[node_id(prompt, "PaintsUndoAssembleVideo")]["images"]
+            done[file] = prompt, outputs, server.base_directory / "output" / result["subfolder"] / result["filename"]
+        return done[file]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"), [("paintsundo_default", 106), ("paintsundo_native", 106), ("paintsundo_segments", 61)]
+)
+def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames):
+    _, _, file = painted(ROOT / "example_workflows" / f"{name}.json")
+    stream = probe(ffprobe, file)
+    assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
+    assert (stream["width"], stream["height"]) == (SIZE, SIZE)
+    assert int(stream["nb_read_frames"]) == frames
+    assert Fraction(stream["avg_frame_rate"]) == 4
+    decoded = decode(file).astype(int)
+    if name != "paintsundo_segments":  # its ends are as the model re-draws them
+        assert decoded[0].min() >= 250, "the video begins with the white canvas"
+        assert np.abs(decoded[-1] - picture).mean() < 6, "and ends with the finished picture"
+
+
+def test_native_path_gives_the_same_video_as_the_convenience_nodes(painted):
+    files = [painted(ROOT / "example_workflows" / f"paintsundo_{name}.json")[2] for name in ("default", "native")]
+    one, other = (decode(file).astype(int) for file in files)
+    assert np.abs(one - other).max() <= 2
+
+
+def test_dropping_the_video_on_the_page_opens_its_graph(painted, page):
+    file = ROOT / "example_workflows" / "paintsundo_default.json"
+    prompt, _, video = painted(file)
+    page.evaluate("() => window.app.graph.clear()")
+    page.evaluate(
+        """async ([bytes, name]) => {
+            const blob = new Blob([new Uint8Array(bytes)], { type: "video/mp4" });
+            await window.app.handleFile(new File([blob], name, { type: "video/mp4" }));
+        }""",
+        [list(video.read_bytes()), video.name],
+    )
+    page.wait_for_timeout(1000)
+    assert set(page.evaluate(CONVERT)["output"]) == set(prompt)
