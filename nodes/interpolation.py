@@ -12,9 +12,14 @@ from ..paintsundo_models.constants import (
     DEFAULT_SEGMENT_SEED,
     DEFAULT_SEGMENT_STEPS,
 )
-from ..paintsundo_models.interpolation import NEAREST_TRAINED, REFERENCE_SAMPLER, REFERENCE_SCHEDULER, RESOLUTIONS
+from ..paintsundo_models.host.multi_frame import with_guidance
+from ..paintsundo_models.interpolation import (
+    NEAREST_TRAINED,
+    REFERENCE_SAMPLER,
+    REFERENCE_SCHEDULER,
+    RESOLUTIONS,
+)
 from ..paintsundo_models.keyframes import SamplerSettings
-from ..paintsundo_models.multi_frame.sampling import with_guidance
 from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS, TemporalWindow
 
 CATEGORY = "PaintsUndo/interpolation"
@@ -23,14 +28,21 @@ MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 def model_input() -> io.Model.Input:
     """MODEL of the multi-frame loader."""
-    return io.Model.Input("model", tooltip="MODEL of the PaintsUndo Multi-Frame Loader, or what nodes made of it.")
+    return io.Model.Input(
+        "model", tooltip="MODEL of the PaintsUndo Multi-Frame Loader, or what nodes made of it."
+    )
 
 
 def picture_inputs() -> list[io.Image.Input]:
     """The two pictures between which the frames are made."""
     return [
-        io.Image.Input("start_image", tooltip="The more finished picture: frame 1. One picture; Keyframe Pairs gives lists of them."),
-        io.Image.Input("end_image", tooltip="The earlier stage: frame 16. Cut to the same size as the first."),
+        io.Image.Input(
+            "start_image",
+            tooltip="The more finished picture: frame 1. One picture; Keyframe Pairs gives lists of them.",
+        ),
+        io.Image.Input(
+            "end_image", tooltip="The earlier stage: frame 16. Cut to the same size as the first."
+        ),
     ]
 
 
@@ -67,16 +79,22 @@ class InterpolationConditioning(io.ComfyNode):
             description="Adds two pictures to prompts, for SamplerCustom (reference: PaintsUndo DDIM Sampler, trailing, 50 steps, "
             "cfg 7.5) or KSampler, and VAE Decode.",
             inputs=[
-                io.Conditioning.Input("positive", tooltip="CLIP Text Encode with the multi-frame model's CLIP. Keep it general."),
+                io.Conditioning.Input(
+                    "positive", tooltip="CLIP Text Encode with the multi-frame model's CLIP. Keep it general."
+                ),
                 io.Conditioning.Input("negative", tooltip='CLIP Text Encode of "" in the reference.'),
-                io.ClipVision.Input("clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."),
+                io.ClipVision.Input(
+                    "clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."
+                ),
                 io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Multi-Frame Loader."),
                 *picture_inputs(),
                 *segment_inputs(),
             ],
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="The prompt with both pictures."),
-                io.Conditioning.Output(display_name="negative", tooltip="The negative prompt with grey pictures."),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="The negative prompt with grey pictures."
+                ),
                 io.Latent.Output(display_name="latent", tooltip="Empty latent of 16 frames."),
                 io.Vae.Output(
                     display_name="VAE",
@@ -124,7 +142,11 @@ class DDIMSampler(io.ComfyNode):
                     tooltip="Share of fresh noise at each step. 1: the reference. 0: none; then the seed sets only the beginning.",
                 )
             ],
-            outputs=[io.Sampler.Output(display_name="SAMPLER", tooltip="For SamplerCustom, with the multi-frame MODEL only.")],
+            outputs=[
+                io.Sampler.Output(
+                    display_name="SAMPLER", tooltip="For SamplerCustom, with the multi-frame MODEL only."
+                )
+            ],
         )
 
     @classmethod
@@ -231,7 +253,9 @@ class TemporalWindowNode(io.ComfyNode):
                     "counts as before the first). Steadier frames; attention takes 2 (roll: 3) times as long.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="MODEL", tooltip="The same model with the window switched on.")],
+            outputs=[
+                io.Model.Output(display_name="MODEL", tooltip="The same model with the window switched on.")
+            ],
         )
 
     @classmethod
@@ -255,7 +279,9 @@ class Interpolate(io.ComfyNode):
                 model_input(),
                 io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Multi-Frame Loader."),
                 io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Multi-Frame Loader."),
-                io.ClipVision.Input("clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."),
+                io.ClipVision.Input(
+                    "clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."
+                ),
                 *picture_inputs(),
                 io.String.Input(
                     "prompt",
@@ -307,7 +333,11 @@ class Interpolate(io.ComfyNode):
                 ),
                 *segment_inputs(),
             ],
-            outputs=[io.Image.Output(display_name="frames", tooltip="16 frames in undo order, from start_image to end_image.")],
+            outputs=[
+                io.Image.Output(
+                    display_name="frames", tooltip="16 frames in undo order, from start_image to end_image."
+                )
+            ],
         )
 
     @classmethod

@@ -1,5 +1,7 @@
 """Nodes of the single-frame model: the native path's conditioning, and keyframes in one step."""
 
+from typing import Any
+
 import comfy.samplers
 from comfy_api.latest import io, ui
 
@@ -67,7 +69,9 @@ def operation_steps_input() -> io.String.Input:
 def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> list:
     """The inputs that both prediction nodes share, with their own input for the operation step."""
     return [
-        io.Model.Input("model", tooltip="MODEL of the PaintsUndo Single-Frame Loader; LoRAs for SD 1.5 may lie between."),
+        io.Model.Input(
+            "model", tooltip="MODEL of the PaintsUndo Single-Frame Loader; LoRAs for SD 1.5 may lie between."
+        ),
         io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Single-Frame Loader."),
         io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Single-Frame Loader."),
         image_input(),
@@ -145,7 +149,9 @@ class KeyframeConditioning(io.ComfyNode):
             description="Adds the finished picture and the operation steps to prompts, for KSampler (reference: dpmpp_2m, karras, "
             "50 steps, cfg 3) and VAE Decode.",
             inputs=[
-                io.Conditioning.Input("positive", tooltip="CLIP Text Encode of the tags, with the single-frame model's CLIP."),
+                io.Conditioning.Input(
+                    "positive", tooltip="CLIP Text Encode of the tags, with the single-frame model's CLIP."
+                ),
                 io.Conditioning.Input("negative", tooltip="CLIP Text Encode of what must not appear."),
                 io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Single-Frame Loader."),
                 image_input(),
@@ -153,10 +159,13 @@ class KeyframeConditioning(io.ComfyNode):
                 *size_inputs(),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="The prompt with the picture and the operation steps."),
+                io.Conditioning.Output(
+                    display_name="positive", tooltip="The prompt with the picture and the operation steps."
+                ),
                 io.Conditioning.Output(display_name="negative", tooltip="The negative prompt with the same."),
                 io.Latent.Output(
-                    display_name="latent", tooltip="One empty latent for each operation step, rising; all share one noise."
+                    display_name="latent",
+                    tooltip="One empty latent for each operation step, rising; all share one noise.",
                 ),
             ],
         )
@@ -188,14 +197,18 @@ class PredictKeyframe(io.ComfyNode):
             description="Paints the picture as it was at one operation step.",
             inputs=prediction_inputs(
                 io.Int.Input(
-                    "operation_step", default=500, min=0, max=OPERATION_STEP_MAX, tooltip=f"How many undos: {STEPS_MEANING}."
+                    "operation_step",
+                    default=500,
+                    min=0,
+                    max=OPERATION_STEP_MAX,
+                    tooltip=f"How many undos: {STEPS_MEANING}.",
                 )
             ),
             outputs=[io.Image.Output(display_name="keyframe", tooltip="One picture, width x height.")],
         )
 
     @classmethod
-    def execute(cls, image: io.Image.Type, operation_step: int, **inputs: object) -> io.NodeOutput:
+    def execute(cls, image: io.Image.Type, operation_step: int, **inputs: Any) -> io.NodeOutput:
         pictures = predict(image, [operation_step], **inputs)
         return io.NodeOutput(pictures, ui=crop_preview(cls, image, pictures))
 
@@ -212,13 +225,17 @@ class PredictKeyframes(io.ComfyNode):
             description="Paints the picture as it was at several operation steps, with one noise, so that they belong together.",
             inputs=prediction_inputs(operation_steps_input()),
             outputs=[
-                io.Image.Output(display_name="keyframes", tooltip="Batch in undo order: one picture a step, rising."),
-                io.String.Output(display_name="operation_steps", tooltip="The steps as they were used: sorted, each once."),
+                io.Image.Output(
+                    display_name="keyframes", tooltip="Batch in undo order: one picture a step, rising."
+                ),
+                io.String.Output(
+                    display_name="operation_steps", tooltip="The steps as they were used: sorted, each once."
+                ),
             ],
         )
 
     @classmethod
-    def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: object) -> io.NodeOutput:
+    def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: Any) -> io.NodeOutput:
         steps = parse_operation_steps(operation_steps)
         pictures = predict(image, steps, **inputs)
         return io.NodeOutput(pictures, ", ".join(map(str, steps)), ui=crop_preview(cls, image, pictures))
@@ -242,4 +259,6 @@ def predict(
 ) -> io.Image.Type:
     """Keyframes from the inputs of prediction_inputs."""
     settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
-    return predict_keyframes(model, clip, vae, image, operation_steps, prompt, negative_prompt, settings, width, height)
+    return predict_keyframes(
+        model, clip, vae, image, operation_steps, prompt, negative_prompt, settings, width, height
+    )

@@ -45,16 +45,17 @@ def find_tagger(name: str) -> Path:
     if name in files:
         return files[name]
     folders = ", ".join(folder_paths.get_folder_paths("paintsundo"))
-    found = ", ".join(list_taggers()) or "none"
-    lonely = [other for other, path in files.items() if not wd14.tag_list_path(path).is_file()]
+    found = list_taggers()
+    lonely = sorted(other for other, path in files.items() if not wd14.tag_list_path(path).is_file())
     without = (
-        f" ONNX files without a .csv of the same name beside them: {', '.join(sorted(lonely))}."
-        if lonely
-        else ""
+        f" ONNX files without a .csv of the same name beside them: {', '.join(lonely)}." if lonely else ""
     )
-    what = "No tagger is installed." if name == NONE_FOUND else f'The tagger "{name}" is not installed.'
+    if name != NONE_FOUND:
+        what = f'The tagger "{name}" is not installed.'
+    else:
+        what = "No tagger is chosen." if found else "No tagger is installed."
     raise CheckpointNotFoundError(
-        f"{what} Taggers found: {found}.{without} Put {wd14.PUBLISHED} into {folders}, and press R in ComfyUI to "
+        f"{what} Taggers found: {', '.join(found) or 'none'}.{without} Put {wd14.PUBLISHED} into {folders}, and press R in ComfyUI to "
         "read the list again. Or leave the tagger out and write the tags into the prompt by hand."
     )
 

@@ -37,7 +37,8 @@ def frame_size(resolution: str, image: Tensor) -> tuple[int, int]:
     if resolution == NEAREST_TRAINED:
         return segment_size(height, width)
     if resolution == OWN_SIZE:
-        return tuple(max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (height, width))
+        on_grid = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (height, width)]
+        return on_grid[0], on_grid[1]
     if resolution not in RESOLUTIONS:
         raise ValueError(f"There is no resolution {resolution!r}; there are {', '.join(RESOLUTIONS)}.")
     chosen_width, chosen_height = map(int, re.findall(r"\d+", resolution))
@@ -70,7 +71,9 @@ def interpolation_conditioning(
         ValueError: several pictures on an input, or another model's VAE.
     """
     if not isinstance(vae, VideoVAE):
-        raise ValueError("This VAE is not the multi-frame model's. Connect the VAE of the PaintsUndo Multi-Frame Loader.")
+        raise ValueError(
+            "This VAE is not the multi-frame model's. Connect the VAE of the PaintsUndo Multi-Frame Loader."
+        )
     start_image = require_single_picture(start_image, "start_image")
     end_image = require_single_picture(end_image, "end_image")
     height, width = frame_size(resolution, start_image)
@@ -78,7 +81,7 @@ def interpolation_conditioning(
 
     # The negative branch sees mid-grey pictures.
     tokens = encode_any_aspect(clip_vision, torch.cat([start, end, torch.full_like(start, 0.5)]))  # (3, N, C)
-    ends = vae.encode(torch.cat([start, end]))  # (1, 4, 2, h, w)
+    ends: Tensor = vae.encode(torch.cat([start, end]))  # pyright: ignore[reportAssignmentType]  # (1, 4, 2, h, w)
     pictures = ends.new_zeros(1, ends.shape[1], FRAMES_PER_SEGMENT, *ends.shape[3:])
     pictures[:, :, 0], pictures[:, :, -1] = ends[:, :, 0], ends[:, :, 1]
 
@@ -126,7 +129,13 @@ def interpolate(
 ) -> Tensor:
     """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1]."""
     positive, negative, latent, vae = interpolation_conditioning(
-        encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt), clip_vision, vae, *images, fs, resolution
+        encode_prompt(clip, prompt),
+        encode_prompt(clip, negative_prompt),
+        clip_vision,
+        vae,
+        *images,
+        fs,
+        resolution,
     )
     is_reference = settings.sampler_name == REFERENCE_SAMPLER
     sampler = ddim_sampler() if is_reference else comfy.samplers.sampler_object(settings.sampler_name)

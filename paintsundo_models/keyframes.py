@@ -44,7 +44,9 @@ def parse_operation_steps(text: str) -> list[int]:
     """
     words = [word for word in re.split(r"[\s,;]+", text) if word]
     if not words:
-        raise ValueError('No operation step is given. Write at least one, such as "400, 600, 800, 900, 950, 999".')
+        raise ValueError(
+            'No operation step is given. Write at least one, such as "400, 600, 800, 900, 950, 999".'
+        )
     for word in words:
         if not re.fullmatch(r"\d+", word) or int(word) > OPERATION_STEP_MAX:
             raise ValueError(
@@ -101,7 +103,9 @@ def keyframe_conditioning(
     }
     count = len(operation_steps)
     latent = {
-        "samples": torch.zeros(count, LATENT_CHANNELS, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT),
+        "samples": torch.zeros(
+            count, LATENT_CHANNELS, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
+        ),
         "batch_index": [0] * count,
     }
     return (

@@ -52,7 +52,9 @@ def trailing_timesteps(steps: int) -> list[int]:
         ValueError: for any other number of steps.
     """
     if not 1 <= steps <= NUM_TIMESTEPS:
-        raise ValueError(f"{steps} sampling steps were asked for; the trailing schedule takes 1 to {NUM_TIMESTEPS}.")
+        raise ValueError(
+            f"{steps} sampling steps were asked for; the trailing schedule takes 1 to {NUM_TIMESTEPS}."
+        )
     # The float step makes arange overshoot by one entry at 62 step counts (61 is the first): it rounds to t = -1.
     spaced = np.round(np.arange(NUM_TIMESTEPS, 0, -NUM_TIMESTEPS / steps)).astype(int) - 1
     return [int(t) for t in spaced if t >= 0]

@@ -1,12 +1,13 @@
-"""The reference program's numbers and the seeded checkpoints they were computed with (data/golden/README.md)."""
+"""The reference program's numbers and the seeded checkpoints they were computed with (tools/seeded_checkpoint.py)."""
 
 import functools
-import importlib.util
 import json
 from pathlib import Path
 
 import safetensors.torch
 import torch
+
+from tools.seeded_checkpoint import seeded_part
 
 FOLDER = Path(__file__).resolve().parent / "data" / "golden"
 
@@ -14,14 +15,6 @@ FOLDER = Path(__file__).resolve().parent / "data" / "golden"
 @functools.cache
 def _json(name: str) -> dict:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _seeded_weights():
-    spec = importlib.util.spec_from_file_location("seeded_weights", FOLDER / "seeded_weights.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def golden(name: str) -> dict[str, torch.Tensor]:
@@ -46,8 +39,7 @@ def shapes(part: str) -> dict[str, tuple[int, ...]]:
 
 def seeded(part: str) -> dict[str, torch.Tensor]:
     """The small checkpoint of a part that the golden data were computed with, float32."""
-    tag = f"{_json('configs')['tag']}/{part.replace('.', '/')}"
-    return _seeded_weights().fill(tag, shapes(part))
+    return seeded_part(part)
 
 
 def released() -> dict:

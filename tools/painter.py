@@ -2,11 +2,13 @@
 
 import argparse
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .comfy_client import CancelledRunError, ExecutionError, Json, PromptError
 from .host import Host, HostError, has_accelerator, tail, work_folder
@@ -15,6 +17,9 @@ from .progress import RunProgress
 from .server import ComfyServer
 from .workflow import Workflow, WorkflowError, combo_options
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 WORKFLOW = Path("example_workflows", "paintsundo_default.json")
 SINGLE_LOADER, MULTI_LOADER = "PaintsUndoSingleFrameLoader", "PaintsUndoMultiFrameLoader"
 TAGGER, KEYFRAMES, PAIRS = "PaintsUndoTagger", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
@@ -22,7 +27,9 @@ INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
 
 DEMO_CHECKPOINT = "PaintsUndo demo (built in)"
 SEEDED_NAME = "seeded-random-weights"
-SEEDED_STEPS = 4  # noise does not get better with more
+# Noise does not get better with more; and on two CPU cores the real sizes would take half an hour.
+SEEDED_STEPS, SEEDED_AREA_PX = 4, 192 * 256
+SIZE_MULTIPLE = 64  # of keyframes
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
 
 
@@ -115,7 +122,7 @@ def paint(root: Path, host: Host, options: argparse.Namespace) -> None:
         print(f"{options.picture.name}: {picture.width} x {picture.height} pixels. Starting ComfyUI ...")
         with make_server(root, host, use_cpu=options.cpu, is_painting=True) as server:
             try:
-                files, checkpoints = _run(root, host, server, options, png_bytes(picture))
+                files, checkpoints = _run(root, host, server, options, picture)
             except ConnectionError as error:
                 raise HostError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
             result = _shown(files)
@@ -124,7 +131,7 @@ def paint(root: Path, host: Host, options: argparse.Namespace) -> None:
 
 
 def _run(
-    root: Path, host: Host, server: ComfyServer, options: argparse.Namespace, picture: bytes
+    root: Path, host: Host, server: ComfyServer, options: argparse.Namespace, picture: "Image"
 ) -> tuple[list[Path], Checkpoints]:
     client = server.client
     object_info = client.object_info()
@@ -143,8 +150,13 @@ def _run(
             raise HostError(f"ComfyUI does not list the seeded checkpoints. The log is {server.log}")
     print(_describe(checkpoints, options.cpu or not has_accelerator(host.python)))
     workflow = Workflow.load(root / WORKFLOW, object_info)
-    workflow.set_widget("LoadImage", "image", client.upload_image(picture, "paintsundo_input.png"))
+    workflow.set_widget("LoadImage", "image", client.upload_image(png_bytes(picture), "paintsundo_input.png"))
     apply_options(workflow, options, checkpoints)
+    if checkpoints.kind == "seeded":
+        width, height = small_size(picture.width, picture.height)
+        workflow.set_widget(KEYFRAMES, "width", width)
+        workflow.set_widget(KEYFRAMES, "height", height)
+        workflow.set_widget(INTERPOLATE, "resolution", "size of the pictures")
     prompt = workflow.to_prompt()
     segments = len(str(workflow.widget(KEYFRAMES, "operation_steps")).split(",")) + 1
     progress = RunProgress(prompt, {KEYFRAMES: 10, INTERPOLATE: 10 * segments}, {INTERPOLATE: segments})
@@ -188,6 +200,15 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
     ):
         if value is not None:
             workflow.set_widget(node_type, widget, value)
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of keyframes of SEEDED_AREA_PX in about a picture's shape."""
+    scale = math.sqrt(SEEDED_AREA_PX / (width * height))
+    sides = (round(side * scale / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in (width, height))
+    short, long = SIZE_MULTIPLE, 16 * SIZE_MULTIPLE
+    wide, high = (min(max(side, short), long) for side in sides)
+    return wide, high
 
 
 def _format(workflow: Workflow, options: argparse.Namespace) -> str | None:

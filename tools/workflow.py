@@ -102,15 +102,20 @@ class Workflow:
         """Set a widget of every node of a type, and cut a link that feeds it.
 
         Raises:
-            WorkflowError: no such node in the workflow, or no such widget on it.
+            WorkflowError: no such node in the workflow, no such widget on it, or a list without that entry.
         """
         nodes = self.nodes_of_type(node_type)
         if not nodes:
             raise WorkflowError(f"The workflow has no {node_type} node.")
         widgets = widgets_of(self._info(node_type))
-        names = [widget.name for widget in widgets]
-        if name not in names:
-            raise WorkflowError(f"{node_type} has no widget {name!r}; it has {', '.join(names)}.")
+        target = next((widget for widget in widgets if widget.name == name), None)
+        if target is None:
+            names = ", ".join(widget.name for widget in widgets)
+            raise WorkflowError(f"{node_type} has no widget {name!r}; it has {names}.")
+        offered = target.options.get("options")
+        is_file = any(target.options.get(key) for key in UPLOAD_OPTIONS)  # may be newer than the list
+        if offered and value not in offered and not is_file:
+            raise WorkflowError(f"{node_type} offers no {name} {value!r}; it offers {', '.join(offered)}.")
         for node in nodes:
             values = self._values(node, widgets)
             node["widgets_values"] = [

@@ -1,6 +1,7 @@
 """The multi-frame model as a MODEL: our 3D UNet and process in the host's terms."""
 
 from pathlib import Path
+from typing import Any
 
 import comfy.conds
 import comfy.latent_formats
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from ..constants import DEFAULT_FS, DEFAULT_GUIDANCE_RESCALE
 from ..multi_frame.projection import ImageProjectionParams
-from ..multi_frame.sampling import ScaledZeroSNRSampling, with_guidance
+from ..multi_frame.sampling import GuidanceInterval, GuidanceRescale, ScaledZeroSNRSampling
 from ..multi_frame.unet import UNet3D, UNet3DParams
 from .patchers import build_diffusion_model
 
@@ -25,6 +26,11 @@ FS = "paintsundo_fs"
 """Conditioning key: the frame-rate number that the model was trained with."""
 
 PROJECTION_PREFIX = "image_proj."  # UNet3D.image_proj
+
+
+POST_CFG = "sampler_post_cfg_function"
+CALC_CONDS = "sampler_calc_cond_batch_function"
+"""The host's own keys of a MODEL's options: a list of functions, and one function."""
 
 
 class VideoLatent(comfy.latent_formats.SD15):
@@ -41,10 +47,10 @@ class MultiFrameModel(comfy.model_base.BaseModel):
     """v prediction over 16 frames between two pictures."""
 
     def __init__(self, config: "MultiFrameConfig", device: torch.device | None = None) -> None:
-        super().__init__(config, ModelType.V_PREDICTION, device=device, unet_model=UNet3D)
+        super().__init__(config, ModelType.V_PREDICTION, device=device, unet_model=UNet3D)  # pyright: ignore[reportArgumentType]
         self.model_sampling = ScaledZeroSNRSampling()
 
-    def extra_conds(self, **kwargs: object) -> dict:
+    def extra_conds(self, **kwargs: Any) -> dict:
         noise, device = kwargs["noise"], kwargs["device"]
         tokens, pictures = kwargs.get(VISION_TOKENS), kwargs.get("concat_latent_image")
         if tokens is None or pictures is None:
@@ -63,7 +69,9 @@ class MultiFrameModel(comfy.model_base.BaseModel):
             "c_concat": comfy.conds.CONDNoiseShape(pictures.to(device)),
             # The model is on its device by now, and this runs once a sampling instead of once a step.
             "image_context": comfy.conds.CONDRegular(
-                self.diffusion_model.project_images(tokens.to(device, dtype))
+                self.diffusion_model.project_images(  # pyright: ignore[reportCallIssue]
+                    tokens.to(device, dtype)
+                )
             ),
             "fs": comfy.conds.CONDRegular(torch.tensor([kwargs.get(FS, DEFAULT_FS)], device=device)),
         }
@@ -111,3 +119,41 @@ def load_multi_frame_unet(
 
     patcher = build_diffusion_model(config, tensors, path, origin, dtype, disable_dynamic)
     return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)
+
+
+def with_guidance(
+    model: comfy.model_patcher.ModelPatcher, rescale: float, start: float, end: float
+) -> comfy.model_patcher.ModelPatcher:
+    """A copy of the MODEL with this guidance instead of the one it has.
+
+    Args:
+        model: MODEL of the multi-frame checkpoint.
+        rescale: 0 (plain guidance) to 1.
+        start: share of the sampling, 0 to 1, from which guidance is on.
+        end: share of the sampling at which it goes off.
+
+    Raises:
+        ValueError: when start is past end, or when the MODEL has another process.
+    """
+    if start > end:
+        raise ValueError(
+            f"Guidance starts at {start:g} and ends at {end:g}; the start must not be past the end."
+        )
+    model = model.clone()
+    sampling = model.get_model_object("model_sampling")
+    if not isinstance(sampling, ScaledZeroSNRSampling):
+        raise ValueError(
+            "This MODEL is not the multi-frame one (or a ModelSampling node replaced its process). "
+            "Connect the MODEL of the PaintsUndo Multi-Frame Loader."
+        )
+    options: dict[str, Any] = model.model_options
+    others = [f for f in options.get(POST_CFG, []) if not isinstance(f, GuidanceRescale)]
+    options[POST_CFG] = others
+    if rescale > 0:
+        model.set_model_sampler_post_cfg_function(GuidanceRescale(rescale))
+    if isinstance(options.get(CALC_CONDS), GuidanceInterval):
+        del options[CALC_CONDS]
+    if (start, end) != (0.0, 1.0):
+        interval = GuidanceInterval(sampling.percent_to_sigma(start), sampling.percent_to_sigma(end))
+        model.set_model_sampler_calc_cond_batch_function(interval)
+    return model

@@ -133,12 +133,12 @@ def _keep_vectors_wide(network: nn.Module, dtype: torch.dtype) -> None:
             if parameter.ndim < 2:
                 parameter.data = torch.empty_like(parameter, dtype=dtype)
         if getattr(layer, "comfy_need_lazy_init_bias", False):
-            layer.bias_comfy_model_dtype = dtype
+            layer.bias_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
     archive_dtypes(network)  # the host did so when the network was built
 
 
-def remember_loader(patcher: comfy.model_patcher.ModelPatcher, load: object, *args: object) -> None:
+def remember_loader(patcher: comfy.model_patcher.ModelPatcher, load: Callable, *args: object) -> None:
     """Let the host make the model anew from disk (TorchCompile, LoRA hooks, several GPUs): load(*args, disable_dynamic=...)."""
     if "disable_dynamic" not in inspect.signature(load).parameters:
         raise TypeError(f"{load} must take disable_dynamic, which the host passes.")
-    patcher.cached_patcher_init = (load, args)
+    patcher.cached_patcher_init = (load, args)  # pyright: ignore[reportAttributeAccessIssue]  newer hosts declare it

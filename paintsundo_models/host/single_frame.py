@@ -5,6 +5,7 @@ Source: Paints-UNDO, diffusers_helper/code_cond.py (operation step), gradio_app.
 
 from pathlib import Path
 
+import comfy.diffusers_convert
 import comfy.model_base
 import comfy.model_patcher
 import comfy.sd

@@ -6,6 +6,7 @@ syntax, no embeddings, one window of 77 tokens.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import comfy.sd
 import comfy.sd1_clip
@@ -45,6 +46,9 @@ def literal_tokens(tokenizer: comfy.sd1_clip.SDTokenizer, text: str) -> list[int
 class _Literal:
     """Mixed into a host tokenizer: prompts as they stand, in place of weights, embeddings and several windows."""
 
+    clip: str  # set by the host's class: its name of the tokenizer, and the key of its tokens
+    clip_name: str
+
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_host: object) -> dict:
         ids = literal_tokens(getattr(self, self.clip), text)
         tail = (0,) if return_word_ids else ()
@@ -82,7 +86,9 @@ def load_text_encoder(
             LiteralCLIPHTokenizer, comfy.text_encoders.sd2_clip.SD2ClipModel
         ),
     }[kind]
-    options = {"clip_l_model_config" if kind == SINGLE_FRAME else "clip_h_model_config": config}
+    options: dict[str, Any] = {
+        "clip_l_model_config" if kind == SINGLE_FRAME else "clip_h_model_config": config
+    }
     if kind == MULTI_FRAME:
         target.params = {"layer": "last"}  # the host's default for this model is the layer before
     if dtype is not None:

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import comfy.model_management as mm
 import comfy.ops
@@ -27,7 +28,11 @@ class VideoVAE(comfy.sd.VAE):
         # The smallest VAE of the host's own: it sets every attribute that this version of the host has.
         super().__init__(sd={"pixel_space_vae": torch.tensor(1.0)})
         ratio = PIXELS_PER_LATENT
-        self.latent_channels, self.output_channels, self.latent_dim = params.z_channels, params.out_channels, 3
+        self.latent_channels, self.output_channels, self.latent_dim = (
+            params.z_channels,
+            params.out_channels,
+            3,
+        )
         self.downscale_ratio = self.upscale_ratio = (lambda frames: frames, ratio, ratio)
         self.downscale_index_formula = self.upscale_index_formula = (1, ratio, ratio)
         self.process_input = lambda image: image * 2 - 1
@@ -63,23 +68,25 @@ class VideoVAE(comfy.sd.VAE):
 
     def decode(self, samples_in: Tensor, vae_options: dict = {}) -> Tensor:  # noqa: B006  the host's own signature
         if self.references is not None:
-            vae_options = {**vae_options, "references": self._reference_pixels(samples_in)}
+            vae_options = {**vae_options, "references": self._reference_pixels(self.references, samples_in)}
         return super().decode(samples_in, vae_options=vae_options)
 
-    def _reference_pixels(self, samples: Tensor) -> Tensor:
+    def _reference_pixels(self, references: Tensor, samples: Tensor) -> Tensor:
         """Both pictures at the size of these latents: (1, 3, 2, H, W) in [-1, 1], on the VAE's device."""
         height, width = (PIXELS_PER_LATENT * size for size in samples.shape[-2:])
-        pictures = resize_and_center_crop(self.references, width, height)
+        pictures = resize_and_center_crop(references, width, height)
         return self.process_input(pictures.permute(3, 0, 1, 2)[None]).to(self.device, self.vae_dtype)
 
-    def decode_tiled_3d(self, samples: Tensor, tile_x: int = 32, tile_y: int = 32, overlap: tuple = (1, 8, 8), **_: object) -> Tensor:
+    def decode_tiled_3d(
+        self, samples: Tensor, tile_x: int = 32, tile_y: int = 32, overlap: tuple = (1, 8, 8), **_: object
+    ) -> Tensor:
         """Decode in tiles of the picture, all frames together; each tile sees its own part of the two pictures.
 
         The pictures' pixels ride along as further channels of the latents, so that the host's tiling cuts both alike.
         """
         channels = samples.shape[1]
         if self.references is not None:
-            pixels = fold_time(self._reference_pixels(samples)).to(samples)  # (2, 3, H, W)
+            pixels = fold_time(self._reference_pixels(self.references, samples)).to(samples)  # (2, 3, H, W)
             folded = torch.nn.functional.pixel_unshuffle(pixels, PIXELS_PER_LATENT).flatten(0, 1)
             riders = folded[None, :, None].expand(samples.shape[0], -1, samples.shape[2], -1, -1)
             samples = torch.cat([samples, riders], dim=1)
@@ -93,16 +100,12 @@ class VideoVAE(comfy.sd.VAE):
                 references = pixels.permute(1, 0, 2, 3)[None]
             return self.first_stage_model.decode(tile[:, :channels], references=references).float()
 
-        frames = samples.shape[2]
-        return self.process_output(
-            comfy.utils.tiled_scale_multidim(
-                samples,
-                decode_tile,
-                tile=(frames, tile_x, tile_y),
-                overlap=overlap,
-                upscale_amount=self.upscale_ratio,
-                out_channels=self.output_channels,
-                index_formulas=self.upscale_index_formula,
-                output_device=self.output_device,
-            )
-        )
+        tiling: dict[str, Any] = {  # the host's annotations are narrower than what it takes
+            "tile": (samples.shape[2], tile_x, tile_y),
+            "overlap": overlap,
+            "upscale_amount": self.upscale_ratio,
+            "out_channels": self.output_channels,
+            "index_formulas": self.upscale_index_formula,
+            "output_device": self.output_device,
+        }
+        return self.process_output(comfy.utils.tiled_scale_multidim(samples, decode_tile, **tiling))

@@ -31,10 +31,14 @@ class ImageTextCrossAttention(attention.CrossAttention):
         operations: type = comfy.ops.disable_weight_init,
     ) -> None:
         factory = {"dtype": dtype, "device": device}
-        super().__init__(dim, context_dim, heads=heads, dim_head=head_channels, operations=operations, **factory)
+        super().__init__(
+            dim, context_dim, heads=heads, dim_head=head_channels, operations=operations, **factory
+        )
         self.to_k_ip = operations.Linear(context_dim, heads * head_channels, bias=False, **factory)
         self.to_v_ip = operations.Linear(context_dim, heads * head_channels, bias=False, **factory)
-        self.alpha = nn.Parameter(torch.empty((), **factory), requires_grad=False) if learned_image_scale else None
+        self.alpha = (
+            nn.Parameter(torch.empty((), **factory), requires_grad=False) if learned_image_scale else None
+        )
 
     def forward(
         self,
@@ -46,7 +50,13 @@ class ImageTextCrossAttention(attention.CrossAttention):
     ) -> Tensor:
         def attend(k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
             return attention.optimized_attention(
-                q, k, v, self.heads, mask=mask, attn_precision=self.attn_precision, transformer_options=transformer_options
+                q,
+                k,
+                v,
+                self.heads,
+                mask=mask,
+                attn_precision=self.attn_precision,
+                transformer_options=transformer_options,
             )
 
         q = self.to_q(x)
@@ -74,7 +84,13 @@ class ImageTextTransformer(attention.SpatialTransformer):
         heads = channels // head_channels
         factory = {"dtype": dtype, "device": device, "operations": operations}
         super().__init__(
-            channels, heads, head_channels, context_dim=context_dim, use_linear=True, use_checkpoint=False, **factory
+            channels,
+            heads,
+            head_channels,
+            context_dim=context_dim,
+            use_linear=True,
+            use_checkpoint=False,
+            **factory,
         )
         self.transformer_blocks[0].attn2 = ImageTextCrossAttention(
             channels, context_dim, heads, head_channels, learned_image_scale, **factory

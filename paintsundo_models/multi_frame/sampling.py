@@ -6,6 +6,8 @@ In the host's coordinates X = x0 + sigma eps, sigma = sqrt((1 - a) / a) / k, and
 So every sampler that knows variance-exploding processes runs on it.
 """
 
+from collections.abc import Callable
+
 import comfy.model_sampling
 import comfy.samplers
 import torch
@@ -22,12 +24,19 @@ from ..schedule import (
     zero_snr_alphas_cumprod,
 )
 
+NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+"""Unit noise for a step from one sigma to the next."""
+
 
 class ScaledZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):
     """v prediction with zero terminal SNR and the clean latent scaled by k(t).
 
     The table's last sigma only labels the terminal step, where alpha_bar is 0: there x0 = -v / k, nothing of x_t.
     """
+
+    sigmas: Tensor
+    log_sigmas: Tensor
+    scales: Tensor
 
     def __init__(self) -> None:
         torch.nn.Module.__init__(self)  # the base would register its own schedule
@@ -76,7 +85,9 @@ class ScaledZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.mo
         q = 1 + (sigma * self.scale_at(sigma)) ** 2
         return torch.where(self.is_terminal(sigma), torch.zeros_like(q), 1 / q), sigma / q**0.5
 
-    def noise_scaling(self, sigma: Tensor, noise: Tensor, latent_image: Tensor, max_denoise: bool = False) -> Tensor:
+    def noise_scaling(
+        self, sigma: Tensor, noise: Tensor, latent_image: Tensor, max_denoise: bool = False
+    ) -> Tensor:
         sigma = reshape_sigma(sigma, noise.ndim)
         # At zero SNR the network was trained on pure unit noise, and must see it unscaled.
         scaled = noise / self.input_scale(sigma) if max_denoise else noise * sigma
@@ -92,10 +103,10 @@ def sample_ddim(
     x: Tensor,
     sigmas: Tensor,
     extra_args: dict | None = None,
-    callback: object = None,
+    callback: Callable[[dict], None] | None = None,
     disable: bool | None = None,
     eta: float = 1.0,
-    noise_sampler: object = None,
+    noise_sampler: NoiseSampler | None = None,
 ) -> Tensor:
     """The reference's DDIM, in the model's own coordinates x_t and in float32. Where the sigmas end at 0 it stops at t = 0
     and returns x_0 as it is, with the little noise that belongs to it: so does the reference.
@@ -147,7 +158,7 @@ def sample_ddim(
     return x
 
 
-def cpu_noise_sampler(x: Tensor, seed: int | None) -> object:
+def cpu_noise_sampler(x: Tensor, seed: int | None) -> NoiseSampler:
     """Unit noise like x from the CPU generator that drew the first noise, so that a seed gives one result on any device."""
     generator = torch.Generator("cpu")
     if seed is None:
@@ -192,38 +203,7 @@ class GuidanceInterval:
         conds, sigma = args["conds"], float(args["sigma"][0])
         if not self.sigma_end <= sigma <= self.sigma_start:
             conds = conds[:1]
-        out = comfy.samplers.calc_cond_batch(args["model"], conds, args["input"], args["sigma"], args["model_options"])
-        return out if len(conds) > 1 else [out[0], out[0]]
-
-
-def with_guidance(model: object, rescale: float, start: float, end: float) -> object:
-    """A copy of the MODEL with this guidance instead of the one it has.
-
-    Args:
-        model: MODEL of the multi-frame checkpoint.
-        rescale: 0 (plain guidance) to 1.
-        start: share of the sampling, 0 to 1, from which guidance is on.
-        end: share of the sampling at which it goes off.
-
-    Raises:
-        ValueError: when start is past end, or when the MODEL has another process.
-    """
-    if start > end:
-        raise ValueError(f"Guidance starts at {start:g} and ends at {end:g}; the start must not be past the end.")
-    model = model.clone()
-    sampling = model.get_model_object("model_sampling")
-    if not isinstance(sampling, ScaledZeroSNRSampling):
-        raise ValueError(
-            "This MODEL is not the multi-frame one (or a ModelSampling node replaced its process). "
-            "Connect the MODEL of the PaintsUndo Multi-Frame Loader."
+        out = comfy.samplers.calc_cond_batch(
+            args["model"], conds, args["input"], args["sigma"], args["model_options"]
         )
-    post_cfg = model.model_options.get("sampler_post_cfg_function", [])
-    model.model_options["sampler_post_cfg_function"] = [f for f in post_cfg if not isinstance(f, GuidanceRescale)]
-    if rescale > 0:
-        model.set_model_sampler_post_cfg_function(GuidanceRescale(rescale))
-    if (start, end) == (0.0, 1.0):
-        model.model_options.pop("sampler_calc_cond_batch_function", None)
-    else:
-        interval = GuidanceInterval(sampling.percent_to_sigma(start), sampling.percent_to_sigma(end))
-        model.set_model_sampler_calc_cond_batch_function(interval)
-    return model
+        return out if len(conds) > 1 else [out[0], out[0]]

@@ -164,7 +164,9 @@ class UNet3D(nn.Module):
 
     def _transformers(self, channels: int) -> Iterable[nn.Module]:
         p = self.params
-        yield ImageTextTransformer(channels, p.context_dim, p.head_channels, p.learned_image_scale, **self._factory)
+        yield ImageTextTransformer(
+            channels, p.context_dim, p.head_channels, p.learned_image_scale, **self._factory
+        )
         yield TemporalTransformer(channels, channels // p.head_channels, p.head_channels, **self._factory)
 
     def project_images(self, tokens: Tensor) -> Tensor:
@@ -255,7 +257,7 @@ class UNet3D(nn.Module):
 
     @staticmethod
     def _run(
-        block: nn.ModuleList,
+        block: nn.Module,
         h: Tensor,
         emb: Tensor,
         context: Tensor,
@@ -263,7 +265,7 @@ class UNet3D(nn.Module):
         options: dict,
         size: torch.Size | None = None,
     ) -> Tensor:
-        for layer in block:
+        for layer in block.children():
             if isinstance(layer, TemporalResBlock):
                 h = layer(h, emb, frames)
             elif isinstance(layer, ImageTextTransformer):

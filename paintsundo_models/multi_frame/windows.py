@@ -29,10 +29,14 @@ class TemporalWindow:
 
     def __init__(self, window: str) -> None:
         if window not in TEMPORAL_WINDOWS:
-            raise ValueError(f"There is no temporal window {window!r}; there are {', '.join(TEMPORAL_WINDOWS)}.")
+            raise ValueError(
+                f"There is no temporal window {window!r}; there are {', '.join(TEMPORAL_WINDOWS)}."
+            )
         self.window = window
 
-    def __call__(self, n: Tensor, context: Tensor, value: Tensor, extra_options: dict) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(
+        self, n: Tensor, context: Tensor, value: Tensor, extra_options: dict
+    ) -> tuple[Tensor, Tensor, Tensor]:
         video = rearrange(context, "(b t) n c -> b t n c", t=extra_options[FRAMES])
         wide = torch.cat([video, other_frames(video, self.window)], dim=2).flatten(0, 1)
         return n, wide, wide

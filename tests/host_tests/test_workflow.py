@@ -199,6 +199,17 @@ def test_set_widget_that_is_not_there_is_named(kind, name, text):
         workflow([sampler(link=None)]).set_widget(kind, name, 1)
 
 
+def test_set_widget_to_what_a_list_lacks_names_what_it_has():
+    with pytest.raises(WorkflowError, match="euler, heun"):
+        workflow([sampler(link=None)]).set_widget("Sampler", "sampler", "lms")
+
+
+def test_set_widget_to_a_file_uploaded_since_is_taken():
+    graph = workflow([node(1, "Loader", values=["a.png", 3, "image"])])
+    graph.set_widget("Loader", "image", "new.png")
+    assert graph.to_prompt()["1"]["inputs"] == {"image": "new.png", "depth": 3}
+
+
 def test_mute_takes_a_node_out_of_the_prompt():
     graph = workflow([node(1, "Source"), sampler(link=None)])
     graph.mute("Source")

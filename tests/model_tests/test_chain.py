@@ -37,7 +37,15 @@ def segment(multi_frame, start, end, sampler="paintsundo_ddim", scheduler="trail
     own, clip, vae, clip_vision = multi_frame
     settings = SamplerSettings(seed=seed, steps=2, cfg=7.5, sampler_name=sampler, scheduler=scheduler)
     return interpolation.interpolate(
-        model or own, clip, vae, clip_vision, (start, end), "1girl", "", settings, resolution="size of the pictures"
+        model or own,
+        clip,
+        vae,
+        clip_vision,
+        (start, end),
+        "1girl",
+        "",
+        settings,
+        resolution="size of the pictures",
     )
 
 
@@ -70,7 +78,9 @@ def test_segment_does_not_depend_on_what_ran_before(multi_frame, pictures):
     assert (first - other).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize(("sampler", "scheduler"), [("euler", "simple"), ("dpmpp_2m", "trailing"), ("euler_ancestral", "karras")])
+@pytest.mark.parametrize(
+    ("sampler", "scheduler"), [("euler", "simple"), ("dpmpp_2m", "trailing"), ("euler_ancestral", "karras")]
+)
 @torch.inference_mode()
 def test_segment_with_the_hosts_samplers_is_finite(multi_frame, pictures, sampler, scheduler):
     frames = segment(multi_frame, pictures[:1], pictures[1:2], sampler, scheduler)
@@ -100,7 +110,15 @@ def test_guidance_over_no_interval_equals_cfg_1(multi_frame, pictures):
     settings = [SamplerSettings(5, 2, cfg, "euler", "simple") for cfg in (7.5, 1.0)]
     frames = [
         interpolation.interpolate(
-            m, clip, vae, clip_vision, (pictures[:1], pictures[1:2]), "1girl", "", s, resolution="size of the pictures"
+            m,
+            clip,
+            vae,
+            clip_vision,
+            (pictures[:1], pictures[1:2]),
+            "1girl",
+            "",
+            s,
+            resolution="size of the pictures",
         )
         for m, s in zip((off, model), settings, strict=True)
     ]
@@ -120,7 +138,9 @@ def test_tiled_decode_of_one_tile_equals_plain_decode(multi_frame, pictures):
 def test_tiled_decode_gives_each_tile_its_part_of_the_pictures(multi_frame, pictures):
     latent = torch.zeros(1, 4, 16, 8, 16)
     own = multi_frame[2]
-    with_pictures = own.with_references(pictures[:1, :64], pictures[1:2, :64]).decode_tiled(latent, 8, 8, 2, 16, 4)
+    with_pictures = own.with_references(pictures[:1, :64], pictures[1:2, :64]).decode_tiled(
+        latent, 8, 8, 2, 16, 4
+    )
     plain = own.decode_tiled(latent, 8, 8, 2, 16, 4)
     assert with_pictures.shape == plain.shape
     assert (with_pictures - plain).abs().max() > 1e-3

@@ -1,24 +1,19 @@
 """A real ComfyUI with the pack and small seeded checkpoints, and the programs that look at what comes out."""
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from tools.host import Host
+from tools.programs import PACKAGES, find_program
+from tools.seeded_checkpoint import write_seeded_checkpoints
+from tools.server import ComfyServer
+
 ROOT = Path(__file__).resolve().parents[2]
 # An odd name: nothing in the pack may depend on what its folder is called.
 PACK_FOLDER = "my pack (v2)"
-
-# The clone itself must not be on sys.path (tests/conftest.py says why).
-_spec = importlib.util.spec_from_file_location("tools", ROOT / "tools" / "__init__.py")
-sys.modules["tools"] = importlib.util.module_from_spec(_spec)
-
-from tools.host import Host  # noqa: E402
-from tools.programs import PACKAGES, find_program  # noqa: E402
-from tools.seeded_checkpoint import write_seeded_checkpoints  # noqa: E402
-from tools.server import ComfyServer  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,10 @@ def start_and_end(server):
 def keyframe_graph(picture, sampler, lora=None, steps=2):
     """KSampler on the single-frame model, to Save Image."""
     graph = {
-        "load": ("PaintsUndoSingleFrameLoader", {"checkpoint": "seeded_single_frame", "weight_dtype": "fp32"}),
+        "load": (
+            "PaintsUndoSingleFrameLoader",
+            {"checkpoint": "seeded_single_frame", "weight_dtype": "fp32"},
+        ),
         "image": ("LoadImage", {"image": picture}),
         "positive": ("CLIPTextEncode", {"clip": ["load", 1], "text": "1girl, \\(solo\\)"}),
         "negative": ("CLIPTextEncode", {"clip": ["load", 1], "text": ""}),
@@ -143,7 +146,9 @@ def test_lora_of_the_hosts_loader_changes_the_keyframes(server, start_and_end, b
         tensors[f"{name}.alpha"] = torch.tensor(4.0)
     save_file(tensors, folder / "seeded.safetensors")
     plain = saved_pictures(server, server.client.run(keyframe_graph(start_and_end[0], "euler")))
-    patched = saved_pictures(server, server.client.run(keyframe_graph(start_and_end[0], "euler", "seeded.safetensors")))
+    patched = saved_pictures(
+        server, server.client.run(keyframe_graph(start_and_end[0], "euler", "seeded.safetensors"))
+    )
     assert np.abs(plain - patched).max() > 3
     log = server.log.read_text(encoding="utf-8")
     assert "NOT LOADED" not in log, "every tensor of the LoRA must find its weight"

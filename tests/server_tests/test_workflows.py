@@ -12,6 +12,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
+
 from tools.workflow import Workflow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +34,9 @@ CONVERT = "async () => JSON.parse(JSON.stringify(await window.app.graphToPrompt(
 @pytest.fixture(scope="session")
 def golden_tagger(tmp_path_factory):
     """A small real ONNX tagger with its tag list."""
-    spec = importlib.util.spec_from_file_location("tagger_model", ROOT / "tests" / "tagger_tests" / "conftest.py")
+    spec = importlib.util.spec_from_file_location(
+        "tagger_model", ROOT / "tests" / "tagger_tests" / "conftest.py"
+    )
     taggers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(taggers)
     return taggers.write_golden_tagger(tmp_path_factory.mktemp("tagger"))
@@ -107,7 +110,18 @@ def node_id(prompt, class_type):
 
 def probe(ffprobe, file):
     """The video stream's facts, with its frames counted by decoding."""
-    command = [ffprobe, "-v", "error", "-count_frames", "-select_streams", "v", "-show_streams", "-of", "json", str(file)]
+    command = [
+        ffprobe,
+        "-v",
+        "error",
+        "-count_frames",
+        "-select_streams",
+        "v",
+        "-show_streams",
+        "-of",
+        "json",
+        str(file),
+    ]
     (stream,) = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["streams"]
     return stream
 
@@ -148,7 +162,11 @@ def painted(page, server):
             prompt = shrink(converted["output"])
             outputs = server.client.run(prompt, converted["workflow"])
             (result,) = outputs[node_id(prompt, "PaintsUndoAssembleVideo")]["images"]
-            done[file] = prompt, outputs, server.base_directory / "output" / result["subfolder"] / result["filename"]
+            done[file] = (
+                prompt,
+                outputs,
+                server.base_directory / "output" / result["subfolder"] / result["filename"],
+            )
         return done[file]
 
     return run
@@ -171,7 +189,9 @@ def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames):
 
 
 def test_native_path_gives_the_same_video_as_the_convenience_nodes(painted):
-    files = [painted(ROOT / "example_workflows" / f"paintsundo_{name}.json")[2] for name in ("default", "native")]
+    files = [
+        painted(ROOT / "example_workflows" / f"paintsundo_{name}.json")[2] for name in ("default", "native")
+    ]
     one, other = (decode(file).astype(int) for file in files)
     assert np.abs(one - other).max() <= 2
 

@@ -94,6 +94,12 @@ def test_tagger_node_missing_file_names_folder_files_and_source(tmp_path, folder
         assert part in message
 
 
+def test_tagger_node_placeholder_with_a_tagger_installed_asks_to_choose(tagger_path, folders):
+    folders(paintsundo=tagger_path.parent)
+    with pytest.raises(errors.CheckpointNotFoundError, match="No tagger is chosen.*golden-tagger.onnx"):
+        node_file.find_tagger(NONE_FOUND)
+
+
 def validate(monkeypatch, tagger):
     monkeypatch.setitem(host_nodes.NODE_CLASS_MAPPINGS, "PaintsUndoTagger", Tagger)
     prompt = {
