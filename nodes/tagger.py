@@ -55,8 +55,8 @@ def find_tagger(name: str) -> Path:
     else:
         what = "No tagger is chosen." if found else "No tagger is installed."
     raise CheckpointNotFoundError(
-        f"{what} Taggers found: {', '.join(found) or 'none'}.{without} Put {wd14.PUBLISHED} into {folders}, and press R in ComfyUI to "
-        "read the list again. Or leave the tagger out and write the tags into the prompt by hand."
+        f"{what} Taggers found: {', '.join(found) or 'none'}.{without} Put {wd14.PUBLISHED} into {folders}, and "
+        "press R in ComfyUI to read the list again. Or leave the tagger out and write the tags into the prompt by hand."
     )
 
 
