@@ -220,8 +220,7 @@ class Guidance(io.ComfyNode):
                 share(
                     "end",
                     1.0,
-                    "Share of the sampling at which guidance goes off. 1: never. Lower: half the time for the steps after, "
-                    "with little change above 0.8.",
+                    "Share of the sampling at which guidance goes off. 1: never. Lower: half the time for the steps after.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="MODEL", tooltip="The same model with this guidance.")],
@@ -309,7 +308,7 @@ class Interpolate(io.ComfyNode):
                     default=DEFAULT_SEGMENT_STEPS,
                     min=1,
                     max=1000,
-                    tooltip="Sampling steps; time grows with them. 50: the reference. 16 to 20 do with dpmpp_2m.",
+                    tooltip="Sampling steps; time grows with them. 50: the reference. Fewer are faster and rougher.",
                 ),
                 io.Float.Input(
                     "cfg",

@@ -104,7 +104,7 @@ def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> l
             default=DEFAULT_KEYFRAME_STEPS,
             min=1,
             max=1000,
-            tooltip="Sampling steps. Under 20 is faster and rougher, over 50 hardly changes anything.",
+            tooltip="Sampling steps. 50: the reference. Fewer are faster and rougher; time grows with them.",
         ),
         io.Float.Input(
             "cfg",

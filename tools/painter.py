@@ -27,8 +27,8 @@ INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
 
 DEMO_CHECKPOINT = "PaintsUndo demo (built in)"
 SEEDED_NAME = "seeded-random-weights"
-# Noise does not get better with more; and on two CPU cores the real sizes would take half an hour.
-SEEDED_STEPS, SEEDED_AREA_PX = 4, 192 * 256
+# Noise does not get better with more; and on two CPU cores the real sizes take half an hour.
+SEEDED_STEPS, SEEDED_AREA_PX = 4, 128 * 192
 SIZE_MULTIPLE = 64  # of keyframes
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
 

@@ -127,9 +127,17 @@ def sample_ddim(
 
     Returns:
         The latent, like x.
+
+    Raises:
+        ValueError: the model has another process.
     """
     extra_args = extra_args or {}
     sampling = model.inner_model.model_patcher.get_model_object("model_sampling")
+    if not isinstance(sampling, ScaledZeroSNRSampling):
+        raise ValueError(
+            "PaintsUndo DDIM Sampler only knows the process of the multi-frame model. Connect the MODEL of the PaintsUndo "
+            "Multi-Frame Loader (without a ModelSampling node behind it), or choose another sampler."
+        )
     noise_sampler = noise_sampler or cpu_noise_sampler(x, extra_args.get("seed"))
     batch = x.new_ones([x.shape[0]])
     ends_at_zero = bool(sigmas[-1] == 0)

@@ -26,14 +26,16 @@ class Folder:
             os.link(file, copy)
 
     def file(self, part):
-        return self.path / part / "model.safetensors"
+        """The one weights file of a part."""
+        (file,) = (self.path / part).glob("*.safetensors")
+        return file
 
     def tensors(self, part):
         return load_file(self.file(part))
 
-    def write(self, part, tensors, name="model.safetensors"):
-        """Replace a part's weights, or with another name add a file to it."""
-        file = self.path / part / name
+    def write(self, part, tensors, name=None):
+        """Replace a part's weights, or with a name add a file to it."""
+        file = self.path / part / name if name else self.file(part)
         file.parent.mkdir(exist_ok=True)
         file.unlink(missing_ok=True)  # it shares its bytes with the original
         save_file(tensors, file)

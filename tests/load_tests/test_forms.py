@@ -144,7 +144,11 @@ def test_unrelated_sub_folders_do_no_harm(kind, copy_of, golden):
     folder = copy_of(kind)
     folder.text("tokenizer", "{}", "vocab.json")
     folder.text("scheduler", "{}", "scheduler_config.json")
-    folder.write("safety_checker", {"vision_model.vision_model.post_layernorm.weight": torch.ones(4)})
+    folder.write(
+        "safety_checker",
+        {"vision_model.vision_model.post_layernorm.weight": torch.ones(4)},
+        "model.safetensors",
+    )
     folder.text(".", "{}", "model_index.json")
     assert read_checkpoint(folder.path, kind).parts.keys() == set(PARTS[kind])
 

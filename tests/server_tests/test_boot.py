@@ -6,7 +6,7 @@ import re
 import pytest
 
 ODD_MODULE = "custom_nodes.my pack (v2)"
-IMPORT_LINE = re.compile(r"^ *(\d+\.\d) seconds(.*): (.*my pack \(v2\))$", re.MULTILINE)
+IMPORT_LINE = re.compile(r"(\d+\.\d) seconds(.*): (.*my pack \(v2\))$", re.MULTILINE)
 
 
 def pack_nodes(server):

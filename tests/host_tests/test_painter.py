@@ -1,0 +1,224 @@
+"""What paint.py decides before and after the run; the run itself needs a server."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import painter
+from tools.host import HostError
+from tools.workflow import Workflow, WorkflowError
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMATS = ["mp4 (h264)", "webm (vp9)", "webm (av1)", "gif", "png sequence"]
+
+
+def combo(*options):
+    return ["COMBO", {"options": list(options)}]
+
+
+def object_info(single=("(none found)",), multi=("(none found)",), taggers=("(none found)",)):
+    """The nodes that paint.py sets, with their widgets."""
+    widgets = {
+        painter.SINGLE_LOADER: {"checkpoint": combo(*single)},
+        painter.MULTI_LOADER: {"checkpoint": combo(*multi)},
+        painter.TAGGER: {"tagger": combo(*taggers)},
+        painter.KEYFRAMES: {
+            "prompt": ["STRING", {"default": ""}],
+            "operation_steps": ["STRING", {"default": "400, 999"}],
+            "seed": ["INT", {"default": 1, "control_after_generate": True}],
+            "steps": ["INT", {"default": 50}],
+        },
+        painter.PAIRS: {"seed": ["INT", {"default": 123}]},
+        painter.INTERPOLATE: {"steps": ["INT", {"default": 50}]},
+        painter.VIDEO: {"format": combo(*FORMATS)},
+    }
+    return {name: {"display_name": name, "input": {"required": inputs}} for name, inputs in widgets.items()}
+
+
+def options(**values):
+    names = ("output", "seed", "steps", "operation_steps", "prompt", "format")
+    return argparse.Namespace(**{name: values.get(name) for name in names})
+
+
+@pytest.mark.parametrize(
+    ("single", "multi", "expected"),
+    [
+        (["mine", "seeded-random-weights_single_frame"], ["other"], ("released", "mine", "other")),
+        (
+            [painter.DEMO_CHECKPOINT, "mine"],
+            [painter.DEMO_CHECKPOINT, "other"],
+            ("released", "mine", "other"),
+        ),
+        # Half of the released pair would paint nothing with half of another.
+        (
+            [painter.DEMO_CHECKPOINT, "mine"],
+            [painter.DEMO_CHECKPOINT],
+            ("demo",) + (painter.DEMO_CHECKPOINT,) * 2,
+        ),
+        (
+            ["mine", "seeded-random-weights_single_frame"],
+            ["seeded-random-weights_multi_frame"],
+            ("seeded", "seeded-random-weights_single_frame", "seeded-random-weights_multi_frame"),
+        ),
+    ],
+)
+def test_pick_checkpoints_takes_the_best_pair(single, multi, expected):
+    assert painter.pick_checkpoints(object_info(single, multi)) == painter.Checkpoints(*expected)
+
+
+@pytest.mark.parametrize(
+    ("single", "multi"), [(["(none found)"], ["(none found)"]), (["mine"], ["(none found)"])]
+)
+def test_pick_checkpoints_no_pair_gives_none(single, multi):
+    assert painter.pick_checkpoints(object_info(single, multi)) is None
+
+
+def workflow_after(given, info=None, kind="released"):
+    """The prompt's inputs by node type, after the command line's options."""
+    info = info or object_info(["a"], ["b"], ["wd14.onnx"])
+    nodes = [
+        {
+            "id": number,
+            "type": name,
+            "mode": 0,
+            "inputs": [],
+            "outputs": [{"links": [1] if "Tagger" in name else []}],
+        }
+        for number, name in enumerate(info, start=1)
+    ]
+    keyframes = next(node for node in nodes if node["type"] == painter.KEYFRAMES)
+    keyframes["inputs"] = [{"name": "prompt", "type": "STRING", "link": 1, "widget": {"name": "prompt"}}]
+    tagger = next(node for node in nodes if node["type"] == painter.TAGGER)
+    links = [[1, tagger["id"], 0, keyframes["id"], 0, "STRING"]]
+    workflow = Workflow({"nodes": nodes, "links": links}, info)
+    painter.apply_options(workflow, given, painter.Checkpoints(kind, "a", "b"))
+    return {node["class_type"]: node["inputs"] for node in workflow.to_prompt().values()}
+
+
+def test_apply_options_none_given_leaves_the_workflow_as_it_is():
+    prompt = workflow_after(options())
+    assert prompt[painter.KEYFRAMES] == {
+        "prompt": ["3", 0],
+        "operation_steps": "400, 999",
+        "seed": 1,
+        "steps": 50,
+    }
+    assert prompt[painter.SINGLE_LOADER] == {"checkpoint": "a"}
+    assert prompt[painter.MULTI_LOADER] == {"checkpoint": "b"}
+    assert painter.TAGGER in prompt
+
+
+def test_apply_options_all_given_reach_their_nodes():
+    given = options(seed=7, steps=20, operation_steps="999", prompt="a cat", format="gif")
+    prompt = workflow_after(given)
+    assert prompt[painter.KEYFRAMES] == {"prompt": "a cat", "operation_steps": "999", "seed": 7, "steps": 20}
+    assert prompt[painter.PAIRS] == {"seed": 7}
+    assert prompt[painter.INTERPOLATE] == {"steps": 20}
+    assert prompt[painter.VIDEO] == {"format": "gif"}
+    assert painter.TAGGER not in prompt
+
+
+def test_apply_options_without_a_tagger_leaves_it_out(capsys):
+    prompt = workflow_after(options(), object_info(["a"], ["b"]))
+    assert painter.TAGGER not in prompt
+    assert prompt[painter.KEYFRAMES]["prompt"] == ""
+    assert "--prompt" in capsys.readouterr().out
+
+
+def test_apply_options_seeded_checkpoints_take_few_steps():
+    prompt = workflow_after(options(), kind="seeded")
+    assert prompt[painter.KEYFRAMES]["steps"] == prompt[painter.INTERPOLATE]["steps"] == painter.SEEDED_STEPS
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"format": "webm"}, "webm (vp9)"),
+        ({"format": "PNG sequence"}, "png sequence"),
+        ({"output": Path("a.gif")}, "gif"),
+        ({"output": Path("a.webm")}, "webm (vp9)"),
+        ({"output": Path("a.mp4")}, "mp4 (h264)"),
+        ({"output": Path("a.gif"), "format": "mp4"}, "mp4 (h264)"),
+    ],
+)
+def test_apply_options_format_by_name_or_by_the_output_s_ending(given, expected):
+    assert workflow_after(options(**given))[painter.VIDEO] == {"format": expected}
+
+
+def test_apply_options_unknown_format_lists_those_there_are():
+    with pytest.raises(WorkflowError, match="png sequence"):
+        workflow_after(options(format="avi"))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((900, 1200), (128, 192)), ((8000, 10), (1024, 64)), ((1, 1), (128, 128))]
+)
+def test_small_size_has_the_picture_s_shape_in_multiples_of_64(size, expected):
+    width, height = painter.small_size(*size)
+    assert (width, height) == expected
+
+
+def test_unused_path_counts_on(tmp_path):
+    first = tmp_path / "cat.mp4"
+    assert painter.unused_path(first) == first
+    first.touch()
+    (tmp_path / "cat-2.mp4").touch()
+    assert painter.unused_path(first) == tmp_path / "cat-3.mp4"
+
+
+def run_paint(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "paint.py"), *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "PICTURE or --serve"),
+        (["--serve", "x.png"], "PICTURE or --serve"),
+        (["no such.png"], "no file no such.png"),
+    ],
+)
+def test_paint_wrong_command_line_ends_at_once_with_the_reason(arguments, text):
+    result = run_paint(*arguments)
+    assert result.returncode == 2
+    assert text in result.stderr
+
+
+def test_paint_wrong_comfyui_path_ends_with_the_reason(tmp_path):
+    (tmp_path / "a.png").touch()
+    result = run_paint(tmp_path / "a.png", COMFYUI_PATH=str(tmp_path))
+    assert result.returncode == 1
+    assert "COMFYUI_PATH" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_paint_file_that_is_no_picture_ends_with_the_reason(tmp_path):
+    (tmp_path / "words.png").write_text("not a picture")
+    result = run_paint(tmp_path / "words.png", COMFYUI_PYTHON=sys.executable)
+    assert result.returncode == 1
+    assert "cannot be read as a picture" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_server_errors_become_host_errors():
+    with pytest.raises(HostError, match="gone"), painter.server_errors():
+        raise ConnectionError("gone")
+
+
+def test_default_workflow_has_one_of_each_node_that_is_set():
+    graph = json.loads((ROOT / painter.WORKFLOW).read_text(encoding="utf-8"))
+    types = [node["type"] for node in graph["nodes"]]
+    wanted = ["LoadImage", *object_info()]
+    assert [types.count(name) for name in wanted] == [1] * len(wanted)

@@ -1,0 +1,262 @@
+"""Whatever is wrong with a checkpoint, its user reads what was found, what was expected and what to do; and nothing is left over."""
+
+import gc
+import json
+
+import comfy.model_management
+import pytest
+import torch
+from paintsundo_pack.paintsundo_models import loading
+from paintsundo_pack.paintsundo_models.checkpoints import PUBLISHED_AT, save_single_file
+from paintsundo_pack.paintsundo_models.errors import (
+    CheckpointError,
+    CheckpointMismatchError,
+    CheckpointNotFoundError,
+    CorruptCheckpointError,
+    UnsupportedCheckpointError,
+)
+from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
+from safetensors.torch import save_file
+
+KINDS = [SINGLE_FRAME, MULTI_FRAME]
+OTHER = {SINGLE_FRAME: MULTI_FRAME, MULTI_FRAME: SINGLE_FRAME}
+LOADERS = {SINGLE_FRAME: loading.load_single_frame, MULTI_FRAME: loading.load_multi_frame}
+PARTS_OF = [(kind, part) for kind in KINDS for part in PARTS[kind]]
+BUILDERS = {
+    (SINGLE_FRAME, "unet"): loading.single_frame_model,
+    (SINGLE_FRAME, "vae"): loading.image_vae,
+    (SINGLE_FRAME, "text_encoder"): loading.text_encoder,
+    (MULTI_FRAME, "unet"): loading.multi_frame_model,
+    (MULTI_FRAME, "image_projection"): loading.multi_frame_model,
+    (MULTI_FRAME, "vae"): loading.video_vae,
+    (MULTI_FRAME, "text_encoder"): loading.text_encoder,
+    (MULTI_FRAME, "image_encoder"): loading.vision_encoder,
+}
+ANY_TENSOR = {
+    "unet": {SINGLE_FRAME: "mid_block.resnets.1.conv2.bias", MULTI_FRAME: "middle_block.0.emb_layers.1.bias"},
+    "vae": {SINGLE_FRAME: "post_quant_conv.bias", MULTI_FRAME: "decoder.mid.block_1.norm1.bias"},
+    "text_encoder": dict.fromkeys(KINDS, "text_model.encoder.layers.1.mlp.fc2.bias"),
+    "image_encoder": {MULTI_FRAME: "vision_model.encoder.layers.1.mlp.fc2.bias"},
+    "image_projection": {MULTI_FRAME: "layers.1.0.to_kv.weight"},
+}
+
+
+def message_of(error_type, kind, path) -> str:
+    """The message with which loading fails, as exactly this type of error."""
+    with pytest.raises(CheckpointError) as caught:
+        LOADERS[kind](path)
+    assert type(caught.value) is error_type, caught.value
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_there(kind, tmp_path):
+    message = message_of(CheckpointNotFoundError, kind, tmp_path / "model")
+    assert str(tmp_path / "model") in message
+    assert PUBLISHED_AT[kind] in message
+
+
+@pytest.mark.parametrize(("kind", "part"), PARTS_OF)
+def test_missing_part_is_named(kind, part, copy_of):
+    folder = copy_of(kind)
+    folder.file(part).unlink()
+    message = message_of(CheckpointNotFoundError, kind, folder.path)
+    assert f"lacks {part} " in message
+    assert all(other in message for other in PARTS[kind])
+    assert PUBLISHED_AT[kind] in message
+
+
+def test_pickled_weights_are_named_and_not_opened(copy_of):
+    folder = copy_of(SINGLE_FRAME)
+    folder.file("vae").rename(folder.path / "vae" / "diffusion_pytorch_model.bin")
+    message = message_of(CheckpointNotFoundError, SINGLE_FRAME, folder.path)
+    assert "lacks vae " in message
+    assert "vae/diffusion_pytorch_model.bin cannot be read, only .safetensors" in message
+    for part in ("unet", "text_encoder"):
+        folder.file(part).rename(folder.path / part / "model.bin")
+    message = message_of(UnsupportedCheckpointError, SINGLE_FRAME, folder.path)
+    assert "unet/model.bin" in message
+    assert "only .safetensors" in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["folder", "single file"])
+def test_other_model_is_sent_to_the_other_loader(kind, form, seeded_checkpoints, checkpoints, tmp_path):
+    path = seeded_checkpoints[OTHER[kind].replace("-", "_")]
+    if form == "single file":
+        path = tmp_path / "model.safetensors"
+        save_single_file(checkpoints[OTHER[kind]], path)
+    message = message_of(UnsupportedCheckpointError, kind, path)
+    assert f"the {OTHER[kind]} model's unet" in message
+    assert f"the {kind} model is needed" in message
+    assert "other loader" in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_sd15_is_told_apart(kind, copy_of):
+    """A diffusers folder of Stable Diffusion 1.5: the same but for the operation step."""
+    folder = copy_of(SINGLE_FRAME)
+    tensors = folder.tensors("unet")
+    folder.write("unet", {n: t for n, t in tensors.items() if not n.startswith("add_embedding.")})
+    message = message_of(UnsupportedCheckpointError, kind, folder.path)
+    assert f"unet in {folder.path} is not the {kind} model's" in message
+    lacking = {SINGLE_FRAME: "add_embedding.linear_1.weight", MULTI_FRAME: "fps_embedding.0.weight"}
+    assert lacking[kind] in message
+
+
+def test_one_part_of_the_other_model_is_named(copy_of, checkpoints):
+    folder = copy_of(MULTI_FRAME)
+    folder.write("vae", checkpoints[SINGLE_FRAME].parts["vae"])
+    message = message_of(UnsupportedCheckpointError, MULTI_FRAME, folder.path)
+    assert "holds the single-frame model's vae" in message
+
+
+def test_two_models_in_one_folder(copy_of):
+    folder = copy_of(SINGLE_FRAME)
+    folder.write("unet_of_last_week", folder.tensors("unet"), "model.safetensors")
+    message = message_of(UnsupportedCheckpointError, SINGLE_FRAME, folder.path)
+    assert "unet_of_last_week" in message
+    assert "Keep one model" in message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_foreign_single_file_and_empty_folder(kind, tmp_path):
+    (tmp_path / "empty").mkdir()
+    message = message_of(UnsupportedCheckpointError, kind, tmp_path / "empty")
+    assert ", ".join(PARTS[kind]) in message
+    file = tmp_path / "sd15.safetensors"
+    save_file({"model.diffusion_model.out.2.bias": torch.ones(4), "cond_stage_model.x": torch.ones(4)}, file)
+    message = message_of(UnsupportedCheckpointError, kind, file)
+    assert "is no Paints-UNDO checkpoint" in message
+    assert "unknown: cond_stage_model, model" in message
+    assert PUBLISHED_AT[kind] in message
+
+
+@pytest.mark.parametrize("form", ["folder", "single file"])
+@pytest.mark.parametrize("damage", ["truncated", "header only", "empty", "text", "page of a hub", "folder"])
+def test_unreadable_file_is_named_with_its_size(damage, form, copy_of, checkpoints, tmp_path):
+    folder = copy_of(SINGLE_FRAME)
+    if form == "single file":
+        path = file = tmp_path / "model.safetensors"
+        save_single_file(checkpoints[SINGLE_FRAME], file, torch.float16)
+    else:
+        path, file = folder.path, folder.file("unet")
+    content = file.read_bytes()
+    file.unlink()
+    damaged = {
+        "truncated": content[:-100],
+        "header only": content[:100],
+        "empty": b"",
+        "text": b"not a checkpoint\n" * 10,
+        "page of a hub": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n",
+    }
+    if damage == "folder":
+        file.mkdir()
+        if form == "single file":
+            pytest.skip("a folder without parts, tested above")
+    else:
+        file.write_bytes(damaged[damage])
+    message = message_of(CorruptCheckpointError, SINGLE_FRAME, path)
+    assert str(file) in message
+    assert damage == "folder" or f"{len(damaged[damage]):,} bytes" in message
+    assert "download it again" in message
+
+
+def change(tensors, name, how):
+    """A copy of a part's tensors with one tensor removed, renamed or misshapen."""
+    tensors = dict(tensors)
+    tensor = tensors.pop(name)
+    if how == "renamed":
+        tensors[f"{name}x"] = tensor
+    elif how == "flat":
+        tensors[name] = tensor.reshape(1, -1) if tensor.ndim < 2 else tensor.reshape(-1)
+    elif how == "wide":
+        tensors[name] = tensor.new_zeros([size + 1 for size in tensor.shape] or [2])
+    elif how == "without rows":
+        tensors[name] = tensor.new_zeros([0, *tensor.shape[1:]])
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("how", "label"), [("removed", "missing"), ("renamed", "unexpected"), ("flat", "of another shape")]
+)
+@pytest.mark.parametrize(("kind", "part"), PARTS_OF)
+def test_wrong_tensor_is_reported_with_its_part_and_name(kind, part, how, label, copy_of):
+    folder = copy_of(kind)
+    name = ANY_TENSOR[part][kind]
+    folder.write(part, change(folder.tensors(part), name, how))
+    message = message_of(CheckpointMismatchError, kind, folder.path)
+    assert f"The {part} in {folder.path}" in message
+    assert f"1 {label}: {name}" in message
+    assert "Download this part again" in message
+
+
+class Recording(dict):
+    """Notes which tensors are read one by one, which is what detection does."""
+
+    def __init__(self, tensors):
+        super().__init__(tensors)
+        self.read = {}
+
+    def __getitem__(self, name):
+        self.read[name] = True
+        return super().__getitem__(name)
+
+
+def with_part(checkpoint, part, tensors):
+    return type(checkpoint)(
+        checkpoint.path, checkpoint.kind, {**checkpoint.parts, part: tensors}, checkpoint.configs
+    )
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "flat", "wide", "without rows"])
+@pytest.mark.parametrize(("kind", "part"), PARTS_OF)
+def test_no_wrong_tensor_leads_to_any_other_error(kind, part, how, checkpoints):
+    """Every tensor that the architecture is derived from, and some others."""
+    checkpoint, build = checkpoints[kind], BUILDERS[kind, part]
+    recording = Recording(checkpoint.parts[part])
+    build(with_part(checkpoint, part, recording), torch.float32)
+    names = list(checkpoint.parts[part])
+    chosen = [*recording.read, *names[:: len(names) // 4]]
+    assert len(chosen) > 4
+    for name in chosen:
+        with pytest.raises(CheckpointMismatchError) as caught:
+            build(with_part(checkpoint, part, change(checkpoint.parts[part], name, how)), torch.float32)
+        assert f"The {part} in {checkpoint.path}" in str(caught.value), name
+
+
+@pytest.mark.parametrize(("kind", "part"), PARTS_OF)
+def test_part_without_any_expected_tensor_but_its_signature(kind, part, checkpoints):
+    checkpoint = checkpoints[kind]
+    for tensors in ({}, {"other.weight": torch.ones(3)}):
+        with pytest.raises(CheckpointMismatchError, match=f"The {part} in"):
+            BUILDERS[kind, part](with_part(checkpoint, part, tensors), torch.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_failed_loads_leave_nothing_behind(kind, copy_of):
+    comfy.model_management.unload_all_models()
+    folder = copy_of(kind)
+    last = PARTS[kind][-1]
+    good = folder.tensors(last)
+    folder.write(last, change(good, ANY_TENSOR[last][kind], "removed"))
+    for _ in range(2):
+        message_of(CheckpointMismatchError, kind, folder.path)
+    gc.collect()
+    comfy.model_management.cleanup_models()
+    assert [m for m in comfy.model_management.current_loaded_models if m.real_model() is not None] == []
+
+    folder.write(last, good)
+    _, clip, *_ = LOADERS[kind](folder.path)
+    assert clip.encode_from_tokens_scheduled(clip.tokenize("1girl"))[0][0].isfinite().all()
+
+
+def test_incomplete_shards_are_reported_as_missing_tensors(copy_of):
+    folder = copy_of(MULTI_FRAME)
+    tensors = folder.tensors("unet")
+    folder.file("unet").unlink()
+    half = {name: tensor for name, tensor in tensors.items() if not name.startswith("output_blocks.")}
+    folder.write("unet", half, "model-00001-of-00002.safetensors")
+    folder.text("unet", json.dumps({"weight_map": {}}), "model.safetensors.index.json")
+    message = message_of(CheckpointMismatchError, MULTI_FRAME, folder.path)
+    assert f"{len(tensors) - len(half)} missing: output_blocks.0." in message
