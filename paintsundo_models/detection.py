@@ -27,6 +27,19 @@ def count_indexed(tensors: Tensors, prefix: str) -> int:
     return len({name[len(prefix) :].split(".", 1)[0] for name in tensors if name.startswith(prefix)})
 
 
+def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
+    """Shape of a tensor that must have so many dimensions, lest a damaged one ask for a network of any size.
+
+    Raises:
+        KeyError: there is no such tensor.
+        ValueError: it has another number of dimensions, or an empty one.
+    """
+    shape = tuple(tensors[name].shape)
+    if len(shape) != dims or 0 in shape:
+        raise ValueError(f"{name} is {shape}, and has to have {dims} dimensions, none of them 0")
+    return shape
+
+
 def config_number(config: Mapping, key: str, total: int) -> int | None:
     """A config's entry if it is a whole number of which `total` is a multiple; a stale config's may be anything."""
     value = config.get(key)
@@ -46,10 +59,12 @@ def attention_config(config: Mapping, width: int) -> dict:
 
 def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
     """The host's own description (`unet_config`) of the UNet in diffusers names; heads from the config, else SD 1.5's 8."""
-    width, in_channels = unet["conv_in.weight"].shape[:2]
+    width, in_channels = shape_of(unet, "conv_in.weight", 4)[:2]
     levels = count_indexed(unet, "down_blocks.")
     blocks = [count_indexed(unet, f"down_blocks.{i}.resnets.") for i in range(levels)]
-    multipliers = [unet[f"down_blocks.{i}.resnets.0.conv1.weight"].shape[0] // width for i in range(levels)]
+    multipliers = [
+        shape_of(unet, f"down_blocks.{i}.resnets.0.conv1.weight", 4)[0] // width for i in range(levels)
+    ]
     attends = [int(f"down_blocks.{i}.attentions.0.norm.weight" in unet) for i in range(levels)]
     # diffusers calls the number of heads attention_head_dim where there is no other entry
     heads = config_number(config, "num_attention_heads", width) or config_number(
@@ -58,7 +73,7 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
     return {
         "image_size": 32,
         "in_channels": in_channels,
-        "out_channels": unet["conv_out.weight"].shape[0],
+        "out_channels": shape_of(unet, "conv_out.weight", 4)[0],
         "model_channels": width,
         "channel_mult": multipliers,
         "num_res_blocks": blocks,
@@ -67,11 +82,11 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
             a for a, count in zip(attends, blocks, strict=True) for _ in range(count + 1)
         ],
         "transformer_depth_middle": 1,
-        "context_dim": unet["mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"].shape[1],
+        "context_dim": shape_of(unet, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight", 2)[1],
         "num_heads": heads or SD15_HEADS,
         "num_head_channels": -1,
         "num_classes": "sequential",
-        "adm_in_channels": unet["add_embedding.linear_1.weight"].shape[1],
+        "adm_in_channels": shape_of(unet, "add_embedding.linear_1.weight", 2)[1],
         "use_spatial_transformer": True,
         "use_linear_in_transformer": unet["mid_block.attentions.0.proj_in.weight"].ndim == 2,
         "use_temporal_attention": False,
@@ -84,14 +99,14 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
 def image_vae_config(vae: Tensors) -> dict:
     """The host's description of an SD-style VAE in diffusers names."""
     levels = count_indexed(vae, "encoder.down_blocks.")
-    widths = [vae[f"encoder.down_blocks.{i}.resnets.0.conv1.weight"].shape[0] for i in range(levels)]
-    latent_channels = vae["decoder.conv_in.weight"].shape[1]
+    widths = [shape_of(vae, f"encoder.down_blocks.{i}.resnets.0.conv1.weight", 4)[0] for i in range(levels)]
+    latent_channels = shape_of(vae, "decoder.conv_in.weight", 4)[1]
     ddconfig = {
         "double_z": True,
         "z_channels": latent_channels,
         "resolution": 256,
-        "in_channels": vae["encoder.conv_in.weight"].shape[1],
-        "out_ch": vae["decoder.conv_out.weight"].shape[0],
+        "in_channels": shape_of(vae, "encoder.conv_in.weight", 4)[1],
+        "out_ch": shape_of(vae, "decoder.conv_out.weight", 4)[0],
         "ch": widths[0],
         "ch_mult": [width // widths[0] for width in widths],
         "num_res_blocks": count_indexed(vae, "encoder.down_blocks.0.resnets."),
@@ -103,11 +118,11 @@ def image_vae_config(vae: Tensors) -> dict:
 
 def text_config(text: Tensors, config: Mapping, kind: str) -> dict:
     """The host's description of a CLIP text model; heads and activation from the config, else CLIP's own."""
-    width = text["text_model.embeddings.token_embedding.weight"].shape[1]
+    width = shape_of(text, "text_model.embeddings.token_embedding.weight", 2)[1]
     return {
         "num_hidden_layers": count_indexed(text, "text_model.encoder.layers."),
         "hidden_size": width,
-        "intermediate_size": text["text_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
+        "intermediate_size": shape_of(text, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
         "num_attention_heads": max(1, width // TEXT_HEAD_CHANNELS),
         "hidden_act": {SINGLE_FRAME: "quick_gelu", MULTI_FRAME: "gelu"}[kind],
         **attention_config(config, width),
@@ -116,38 +131,38 @@ def text_config(text: Tensors, config: Mapping, kind: str) -> dict:
 
 def vision_config(vision: Tensors, config: Mapping) -> dict:
     """The part of a CLIP vision model's config that may be believed."""
-    return attention_config(config, vision["vision_model.embeddings.class_embedding"].shape[0])
+    return attention_config(config, shape_of(vision, "vision_model.embeddings.class_embedding", 1)[0])
 
 
 def video_unet_params(unet: Tensors) -> UNet3DParams:
     """Architecture of the 3D UNet from shapes alone."""
-    width, in_channels = unet["input_blocks.0.0.weight"].shape[:2]
+    width, in_channels = shape_of(unet, "input_blocks.0.0.weight", 4)[:2]
     multipliers, attends, per_level = [], [], 0
     for index in range(1, count_indexed(unet, "input_blocks.")):
         if f"input_blocks.{index}.0.op.weight" in unet:
             per_level = 0
             continue
         if per_level == 0:
-            multipliers.append(unet[f"input_blocks.{index}.0.in_layers.2.weight"].shape[0] // width)
+            multipliers.append(shape_of(unet, f"input_blocks.{index}.0.in_layers.2.weight", 4)[0] // width)
             attends.append(f"input_blocks.{index}.1.norm.weight" in unet)
         per_level += 1
     return UNet3DParams(
         in_channels=in_channels,
-        out_channels=unet["out.2.weight"].shape[0],
+        out_channels=shape_of(unet, "out.2.weight", 4)[0],
         model_channels=width,
         channel_mult=tuple(multipliers),
         blocks_per_level=per_level,
         attention_levels=tuple(attends),
-        head_channels=unet["init_attn.0.proj_in.weight"].shape[0] // INIT_ATTENTION_HEADS,
-        context_dim=unet["middle_block.1.transformer_blocks.0.attn2.to_k.weight"].shape[1],
+        head_channels=shape_of(unet, "init_attn.0.proj_in.weight", 3)[0] // INIT_ATTENTION_HEADS,
+        context_dim=shape_of(unet, "middle_block.1.transformer_blocks.0.attn2.to_k.weight", 2)[1],
         learned_image_scale=any(name.endswith(".attn2.alpha") for name in unet),
     )
 
 
 def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionParams:
     """Architecture of the image projection; the number of frames from the config, else 16."""
-    queries, dim = projection["latents"].shape[1:]
-    inner = projection["layers.0.0.to_q.weight"].shape[0]
+    _, queries, dim = shape_of(projection, "latents", 3)
+    inner = shape_of(projection, "layers.0.0.to_q.weight", 2)[0]
     frames = config_number(config, "video_length", queries) or FRAMES_PER_SEGMENT
     head_channels = config_number(config, "dim_head", inner) or PROJECTION_HEAD_CHANNELS
     return ImageProjectionParams(
@@ -156,23 +171,25 @@ def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionPa
         dim_head=head_channels,
         heads=inner // head_channels,
         num_queries=queries // frames,
-        embedding_dim=projection["proj_in.weight"].shape[1],
-        output_dim=projection["proj_out.weight"].shape[0],
-        ff_mult=projection["layers.0.1.1.weight"].shape[0] // dim,
+        embedding_dim=shape_of(projection, "proj_in.weight", 2)[1],
+        output_dim=shape_of(projection, "proj_out.weight", 2)[0],
+        ff_mult=shape_of(projection, "layers.0.1.1.weight", 2)[0] // dim,
         video_length=frames,
-        input_frames=projection["input_pos"].shape[1],
+        input_frames=shape_of(projection, "input_pos", 4)[1],
     )
 
 
 def video_vae_params(vae: Tensors) -> VideoVAEParams:
     """Architecture of the video VAE from shapes alone."""
     levels = count_indexed(vae, "encoder.down.")
-    width = vae["encoder.conv_in.weight"].shape[0]
+    width = shape_of(vae, "encoder.conv_in.weight", 4)[0]
     return VideoVAEParams(
         ch=width,
-        ch_mult=tuple(vae[f"encoder.down.{i}.block.0.conv1.weight"].shape[0] // width for i in range(levels)),
+        ch_mult=tuple(
+            shape_of(vae, f"encoder.down.{i}.block.0.conv1.weight", 4)[0] // width for i in range(levels)
+        ),
         num_res_blocks=count_indexed(vae, "encoder.down.0.block."),
-        z_channels=vae["decoder.conv_in.weight"].shape[1],
-        in_channels=vae["encoder.conv_in.weight"].shape[1],
-        out_channels=vae["decoder.conv_out.weight"].shape[0],
+        z_channels=shape_of(vae, "decoder.conv_in.weight", 4)[1],
+        in_channels=shape_of(vae, "encoder.conv_in.weight", 4)[1],
+        out_channels=shape_of(vae, "decoder.conv_out.weight", 4)[0],
     )

@@ -209,17 +209,15 @@ def with_part(checkpoint, part, tensors):
     )
 
 
-@pytest.mark.parametrize("how", ["removed", "renamed", "flat", "wide", "without rows"])
+@pytest.mark.parametrize("how", ["removed", "flat", "wide", "without rows"])
 @pytest.mark.parametrize(("kind", "part"), PARTS_OF)
 def test_no_wrong_tensor_leads_to_any_other_error(kind, part, how, checkpoints):
-    """Every tensor that the architecture is derived from, and some others."""
+    """Every tensor that the architecture is derived from, and one more."""
     checkpoint, build = checkpoints[kind], BUILDERS[kind, part]
     recording = Recording(checkpoint.parts[part])
     build(with_part(checkpoint, part, recording), torch.float32)
     names = list(checkpoint.parts[part])
-    chosen = [*recording.read, *names[:: len(names) // 4]]
-    assert len(chosen) > 4
-    for name in chosen:
+    for name in [*recording.read, names[len(names) // 2]]:
         with pytest.raises(CheckpointMismatchError) as caught:
             build(with_part(checkpoint, part, change(checkpoint.parts[part], name, how)), torch.float32)
         assert f"The {part} in {checkpoint.path}" in str(caught.value), name

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tools.host import Host
-from tools.programs import PACKAGES, find_program
 from tools.seeded_checkpoint import write_seeded_checkpoints
 from tools.server import ComfyServer
 
@@ -46,24 +45,3 @@ def server(start_server):
     """The server that the tests share: `server.client`, `server.url`, `server.log`, `server.base_directory`."""
     with start_server() as running:
         yield running
-
-
-def _program(name):
-    if found := find_program(name):
-        return found
-    reason = f"{name} is not installed (Debian package {PACKAGES[name]})"
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}, and in CI no test may be skipped")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Path of a Chromium; skips where there is none, fails in CI."""
-    return _program("chromium")
-
-
-@pytest.fixture(scope="session")
-def ffprobe():
-    """Path of ffprobe; skips where there is none, fails in CI."""
-    return _program("ffprobe")
