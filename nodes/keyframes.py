@@ -90,6 +90,13 @@ def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> l
             tooltip="Tags of what must not appear. The default is the reference's.",
         ),
         *size_inputs(),
+        *sampling_inputs(),
+    ]
+
+
+def sampling_inputs() -> list:
+    """How to sample."""
+    return [
         io.Int.Input(
             "seed",
             default=DEFAULT_KEYFRAME_SEED,

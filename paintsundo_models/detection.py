@@ -20,6 +20,11 @@ PROJECTION_HEAD_CHANNELS = 64
 TEXT_HEAD_CHANNELS = 64
 SD15_HEADS = 8
 ACTIVATIONS = ("quick_gelu", "gelu")
+TEXT_READER = {
+    SINGLE_FRAME: "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight",
+    MULTI_FRAME: "middle_block.1.transformer_blocks.0.attn2.to_k.weight",
+}
+"""The tensor of each unet whose width is the text encoder's."""
 
 
 def count_indexed(tensors: Tensors, prefix: str) -> int:
@@ -38,6 +43,12 @@ def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
     if len(shape) != dims or 0 in shape:
         raise ValueError(f"{name} is {shape}, and has to have {dims} dimensions, none of them 0")
     return shape
+
+
+def check_width(width: int, wanted: int, reader: str) -> None:
+    """Raise ValueError where a part cannot read another one's output, as one of another model."""
+    if width != wanted:
+        raise ValueError(f"it is {width} wide, and the {reader} beside it reads {wanted}")
 
 
 def config_number(config: Mapping, key: str, total: int) -> int | None:
@@ -82,7 +93,7 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
             a for a, count in zip(attends, blocks, strict=True) for _ in range(count + 1)
         ],
         "transformer_depth_middle": 1,
-        "context_dim": shape_of(unet, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight", 2)[1],
+        "context_dim": shape_of(unet, TEXT_READER[SINGLE_FRAME], 2)[1],
         "num_heads": heads or SD15_HEADS,
         "num_head_channels": -1,
         "num_classes": "sequential",
@@ -116,9 +127,10 @@ def image_vae_config(vae: Tensors) -> dict:
     return {"ddconfig": ddconfig, "embed_dim": latent_channels}
 
 
-def text_config(text: Tensors, config: Mapping, kind: str) -> dict:
-    """The host's description of a CLIP text model; heads and activation from the config, else CLIP's own."""
+def text_config(text: Tensors, config: Mapping, kind: str, unet: Tensors) -> dict:
+    """The host's description of the CLIP text model that a unet reads; heads and activation from the config, else CLIP's own."""
     width = shape_of(text, "text_model.embeddings.token_embedding.weight", 2)[1]
+    check_width(width, shape_of(unet, TEXT_READER[kind], 2)[1], "unet")
     return {
         "num_hidden_layers": count_indexed(text, "text_model.encoder.layers."),
         "hidden_size": width,
@@ -129,9 +141,13 @@ def text_config(text: Tensors, config: Mapping, kind: str) -> dict:
     }
 
 
-def vision_config(vision: Tensors, config: Mapping) -> dict:
-    """The part of a CLIP vision model's config that may be believed."""
-    return attention_config(config, shape_of(vision, "vision_model.embeddings.class_embedding", 1)[0])
+def vision_config(vision: Tensors, config: Mapping, projection: Tensors) -> dict:
+    """The part of a CLIP vision model's config that may be believed; the host's adapter reads the sizes from these shapes."""
+    shape_of(vision, "vision_model.embeddings.position_embedding.weight", 2)
+    shape_of(vision, "vision_model.encoder.layers.0.mlp.fc1.weight", 2)
+    width = shape_of(vision, "vision_model.embeddings.patch_embedding.weight", 4)[0]
+    check_width(width, shape_of(projection, "proj_in.weight", 2)[1], "image_projection")
+    return attention_config(config, width)
 
 
 def video_unet_params(unet: Tensors) -> UNet3DParams:
@@ -154,7 +170,7 @@ def video_unet_params(unet: Tensors) -> UNet3DParams:
         blocks_per_level=per_level,
         attention_levels=tuple(attends),
         head_channels=shape_of(unet, "init_attn.0.proj_in.weight", 3)[0] // INIT_ATTENTION_HEADS,
-        context_dim=shape_of(unet, "middle_block.1.transformer_blocks.0.attn2.to_k.weight", 2)[1],
+        context_dim=shape_of(unet, TEXT_READER[MULTI_FRAME], 2)[1],
         learned_image_scale=any(name.endswith(".attn2.alpha") for name in unet),
     )
 

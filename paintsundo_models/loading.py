@@ -83,7 +83,7 @@ def _reading(part: str, checkpoint: Checkpoint) -> Iterator[None]:
         what = (
             f"it lacks {error.args[0]}"
             if isinstance(error, KeyError)
-            else f"its shapes do not fit together ({error})"
+            else f"its tensors do not fit together: {error}"
         )
         raise CheckpointMismatchError(
             f"The {part} in {checkpoint.path} is not the {checkpoint.kind} model's, or is damaged: {what}. Download this "
@@ -117,9 +117,9 @@ def multi_frame_model(
 
 def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.CLIP:
     """Either model's CLIP."""
-    tensors = checkpoint.parts["text_encoder"]
+    tensors, config = checkpoint.parts["text_encoder"], checkpoint.configs["text_encoder"]
     with _reading("text_encoder", checkpoint):
-        config = detection.text_config(tensors, checkpoint.configs["text_encoder"], checkpoint.kind)
+        config = detection.text_config(tensors, config, checkpoint.kind, checkpoint.parts["unet"])
         return load_text_encoder(tensors, config, checkpoint.kind, checkpoint.path, _without_fp8(dtype))
 
 
@@ -141,9 +141,9 @@ def video_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> VideoVAE:
 
 def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.clip_vision.ClipVisionModel:
     """The multi-frame model's CLIP_VISION."""
-    tensors = checkpoint.parts["image_encoder"]
+    tensors, config = checkpoint.parts["image_encoder"], checkpoint.configs["image_encoder"]
     with _reading("image_encoder", checkpoint):
-        config = detection.vision_config(tensors, checkpoint.configs["image_encoder"])
+        config = detection.vision_config(tensors, config, checkpoint.parts["image_projection"])
         return build_clip_vision(tensors, config, checkpoint.path, _without_fp8(dtype))
 
 

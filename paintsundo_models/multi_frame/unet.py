@@ -119,20 +119,9 @@ class UNet3D(nn.Module):
             [TemporalTransformer(base, INIT_ATTENTION_HEADS, params.head_channels, True, **self._factory)]
         )
 
-        widths = [base * mult for mult in params.channel_mult]
         first = operations.Conv2d(params.in_channels, base, 3, padding=1, **linear_factory)
-        self.input_blocks = nn.ModuleList([nn.ModuleList([first])])
-        skips, channels = [base], base
-        for level, width in enumerate(widths):
-            for _ in range(params.blocks_per_level):
-                self.input_blocks.append(self._level_block(channels, width, level))
-                channels = width
-                skips.append(channels)
-            if level + 1 < len(widths):
-                down = Downsample(channels, True, **self._factory)
-                self.input_blocks.append(nn.ModuleList([down]))
-                skips.append(channels)
-
+        self.input_blocks, skips = self._input_blocks(first)
+        channels = skips[-1]
         self.middle_block = nn.ModuleList(
             [
                 TemporalResBlock(channels, embedding, channels, **self._factory),
@@ -140,22 +129,41 @@ class UNet3D(nn.Module):
                 TemporalResBlock(channels, embedding, channels, **self._factory),
             ]
         )
-
-        self.output_blocks = nn.ModuleList()
-        for level, width in reversed(list(enumerate(widths))):
-            for index in range(params.blocks_per_level + 1):
-                block = self._level_block(channels + skips.pop(), width, level)
-                channels = width
-                if level > 0 and index == params.blocks_per_level:
-                    block.append(Upsample(channels, True, **self._factory))
-                self.output_blocks.append(block)
-
+        self.output_blocks = self._output_blocks(skips)
         self.out = nn.Sequential(
             operations.GroupNorm(32, base, **linear_factory),
             nn.SiLU(),
             operations.Conv2d(base, params.out_channels, 3, padding=1, **linear_factory),
         )
         self.image_proj = ImageProjection(projection, **self._factory)
+
+    @property
+    def _widths(self) -> list[int]:
+        return [self.model_channels * mult for mult in self.params.channel_mult]
+
+    def _input_blocks(self, first: nn.Module) -> tuple[nn.ModuleList, list[int]]:
+        """The blocks on the way down, and the channels that each hands over to the way up."""
+        blocks, skips = nn.ModuleList([nn.ModuleList([first])]), [self.model_channels]
+        for level, width in enumerate(self._widths):
+            for _ in range(self.params.blocks_per_level):
+                blocks.append(self._level_block(skips[-1], width, level))
+                skips.append(width)
+            if level + 1 < len(self._widths):
+                blocks.append(nn.ModuleList([Downsample(width, True, **self._factory)]))
+                skips.append(width)
+        return blocks, skips
+
+    def _output_blocks(self, skips: list[int]) -> nn.ModuleList:
+        blocks, skips = nn.ModuleList(), skips.copy()
+        channels = skips[-1]
+        for level, width in reversed(list(enumerate(self._widths))):
+            for index in range(self.params.blocks_per_level + 1):
+                block = self._level_block(channels + skips.pop(), width, level)
+                channels = width
+                if level > 0 and index == self.params.blocks_per_level:
+                    block.append(Upsample(channels, True, **self._factory))
+                blocks.append(block)
+        return blocks
 
     def _level_block(self, channels: int, out_channels: int, level: int) -> nn.ModuleList:
         block = TemporalResBlock(channels, 4 * self.model_channels, out_channels, **self._factory)

@@ -6,7 +6,7 @@ import json
 import comfy.model_management
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import loading
+from paintsundo_pack.paintsundo_models import detection, loading
 from paintsundo_pack.paintsundo_models.checkpoints import PUBLISHED_AT, save_single_file
 from paintsundo_pack.paintsundo_models.errors import (
     CheckpointError,
@@ -111,6 +111,16 @@ def test_one_part_of_the_other_model_is_named(copy_of, checkpoints):
     assert "holds the single-frame model's vae" in message
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_encoder_of_the_other_model_is_told_by_its_width(kind, copy_of, checkpoints):
+    folder = copy_of(kind)
+    folder.write("text_encoder", checkpoints[OTHER[kind]].parts["text_encoder"])
+    message = message_of(CheckpointMismatchError, kind, folder.path)
+    widths = {SINGLE_FRAME: 32, MULTI_FRAME: 48}
+    assert f"The text_encoder in {folder.path} is not the {kind} model's" in message
+    assert f"it is {widths[OTHER[kind]]} wide, and the unet beside it reads {widths[kind]}" in message
+
+
 def test_two_models_in_one_folder(copy_of):
     folder = copy_of(SINGLE_FRAME)
     folder.write("unet_of_last_week", folder.tensors("unet"), "model.safetensors")
@@ -191,8 +201,24 @@ def test_wrong_tensor_is_reported_with_its_part_and_name(kind, part, how, label,
     assert "Download this part again" in message
 
 
+DETECTORS = {
+    (SINGLE_FRAME, "unet"): lambda t, _: detection.single_frame_unet_config(t, {}),
+    (SINGLE_FRAME, "vae"): lambda t, _: detection.image_vae_config(t),
+    (SINGLE_FRAME, "text_encoder"): lambda t, parts: detection.text_config(
+        t, {}, SINGLE_FRAME, parts["unet"]
+    ),
+    (MULTI_FRAME, "unet"): lambda t, _: detection.video_unet_params(t),
+    (MULTI_FRAME, "image_projection"): lambda t, _: detection.projection_params(t, {}),
+    (MULTI_FRAME, "vae"): lambda t, _: detection.video_vae_params(t),
+    (MULTI_FRAME, "text_encoder"): lambda t, parts: detection.text_config(t, {}, MULTI_FRAME, parts["unet"]),
+    (MULTI_FRAME, "image_encoder"): lambda t, parts: detection.vision_config(
+        t, {}, parts["image_projection"]
+    ),
+}
+
+
 class Recording(dict):
-    """Notes which tensors are read one by one, which is what detection does."""
+    """Notes which tensors are read."""
 
     def __init__(self, tensors):
         super().__init__(tensors)
@@ -215,7 +241,8 @@ def test_no_wrong_tensor_leads_to_any_other_error(kind, part, how, checkpoints):
     """Every tensor that the architecture is derived from, and one more."""
     checkpoint, build = checkpoints[kind], BUILDERS[kind, part]
     recording = Recording(checkpoint.parts[part])
-    build(with_part(checkpoint, part, recording), torch.float32)
+    DETECTORS[kind, part](recording, checkpoint.parts)
+    assert recording.read
     names = list(checkpoint.parts[part])
     for name in [*recording.read, names[len(names) // 2]]:
         with pytest.raises(CheckpointMismatchError) as caught:

@@ -1,0 +1,159 @@
+"""The nodes as the page and other people's graphs see them: ids, sockets, words."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from paintsundo_pack.nodes import NODES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SAMPLING = {"seed": "INT", "steps": "INT", "cfg": "FLOAT", "sampler_name": "COMBO", "scheduler": "COMBO"}
+PROMPTS = {"prompt": "STRING", "negative_prompt": "STRING"}
+SIZE = {"width": "INT", "height": "INT"}
+SINGLE = {"model": "MODEL", "clip": "CLIP", "vae": "VAE", "image": "IMAGE"}
+ENDS = {"start_image": "IMAGE", "end_image": "IMAGE"}
+SEGMENT = {"fs": "INT", "resolution": "COMBO"}
+COND = {"positive": "CONDITIONING", "negative": "CONDITIONING"}
+
+# id -> ({input: type}, [output types]); graphs people saved depend on every entry.
+DESIGN = {
+    "PaintsUndoSingleFrameLoader": (
+        {"checkpoint": "COMBO", "weight_dtype": "COMBO"},
+        ["MODEL", "CLIP", "VAE"],
+    ),
+    "PaintsUndoMultiFrameLoader": (
+        {"checkpoint": "COMBO", "weight_dtype": "COMBO"},
+        ["MODEL", "CLIP", "VAE", "CLIP_VISION"],
+    ),
+    "PaintsUndoSaveCheckpoint": (
+        {"checkpoint": "COMBO", "weight_dtype": "COMBO", "filename": "STRING"},
+        ["STRING"],
+    ),
+    "PaintsUndoTagger": (
+        {
+            "image": "IMAGE",
+            "tagger": "COMBO",
+            "threshold": "FLOAT",
+            "character_threshold": "FLOAT",
+            "exclude": "STRING",
+        },
+        ["STRING"],
+    ),
+    "PaintsUndoKeyframeConditioning": (
+        {**COND, "vae": "VAE", "image": "IMAGE", "operation_steps": "STRING", **SIZE},
+        ["CONDITIONING", "CONDITIONING", "LATENT"],
+    ),
+    "PaintsUndoPredictKeyframe": (
+        {**SINGLE, "operation_step": "INT", **PROMPTS, **SIZE, **SAMPLING},
+        ["IMAGE"],
+    ),
+    "PaintsUndoPredictKeyframes": (
+        {**SINGLE, "operation_steps": "STRING", **PROMPTS, **SIZE, **SAMPLING},
+        ["IMAGE", "STRING"],
+    ),
+    "PaintsUndoArrangeKeyframes": (
+        {
+            "finished": "IMAGE",
+            "keyframes": "IMAGE",
+            "include_finished": "BOOLEAN",
+            "include_canvas": "BOOLEAN",
+        },
+        ["IMAGE"],
+    ),
+    "PaintsUndoKeyframePairs": ({"keyframes": "IMAGE", "seed": "INT"}, ["IMAGE", "IMAGE", "INT"]),
+    "PaintsUndoInterpolationConditioning": (
+        {**COND, "clip_vision": "CLIP_VISION", "vae": "VAE", **ENDS, **SEGMENT},
+        ["CONDITIONING", "CONDITIONING", "LATENT", "VAE"],
+    ),
+    "PaintsUndoDDIMSampler": ({"eta": "FLOAT"}, ["SAMPLER"]),
+    "PaintsUndoTrailingScheduler": ({"model": "MODEL", "steps": "INT", "denoise": "FLOAT"}, ["SIGMAS"]),
+    "PaintsUndoGuidance": (
+        {"model": "MODEL", "rescale": "FLOAT", "start": "FLOAT", "end": "FLOAT"},
+        ["MODEL"],
+    ),
+    "PaintsUndoTemporalWindow": ({"model": "MODEL", "window": "COMBO"}, ["MODEL"]),
+    "PaintsUndoInterpolate": (
+        {
+            "model": "MODEL",
+            "clip": "CLIP",
+            "vae": "VAE",
+            "clip_vision": "CLIP_VISION",
+            **ENDS,
+            **PROMPTS,
+            **SAMPLING,
+            **SEGMENT,
+        },
+        ["IMAGE"],
+    ),
+    "PaintsUndoAssembleVideo": (
+        {
+            "frames": "IMAGE",
+            "fps": "FLOAT",
+            "order": "COMBO",
+            "trim": "COMBO",
+            "hold_first": "FLOAT",
+            "hold_last": "FLOAT",
+            "format": "COMBO",
+            "quality": "INT",
+            "filename_prefix": "STRING",
+            "exact_ends": "BOOLEAN",
+            "keyframes": "IMAGE",
+        },
+        ["VIDEO", "IMAGE"],
+    ),
+}
+
+
+@pytest.fixture(params=NODES, ids=lambda node: node.__name__)
+def node(request):
+    return request.param
+
+
+def described(node):
+    """Schema of a node, and its inputs and outputs by id."""
+    schema = node.define_schema()
+    return schema, {field.id: field for field in schema.inputs}, schema.outputs
+
+
+def test_every_node_of_the_design_is_there_once():
+    assert sorted(node.define_schema().node_id for node in NODES) == sorted(DESIGN)
+
+
+def test_sockets_are_the_designs(node):
+    schema, inputs, outputs = described(node)
+    types, results = DESIGN[schema.node_id]
+    assert {name: field.io_type for name, field in inputs.items()} == types
+    assert [output.io_type for output in outputs] == results
+    assert schema.category.startswith("PaintsUndo/")
+
+
+def test_execute_takes_the_schemas_inputs(node):
+    _, inputs, _ = described(node)
+    parameters = inspect.signature(node.execute).parameters.values()
+    named = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        assert named <= set(inputs)
+    else:
+        assert named == set(inputs)
+
+
+def test_every_socket_has_a_tooltip_that_says_something(node):
+    schema, inputs, outputs = described(node)
+    assert len(schema.description) > 30
+    for field in [*inputs.values(), *outputs]:
+        assert field.tooltip is not None
+        assert len(field.tooltip) > 15, field
+    assert all(output.display_name for output in outputs)
+
+
+def test_every_node_has_a_help_page_that_names_its_inputs(node):
+    schema, inputs, _ = described(node)
+    page = (ROOT / "nodes" / "web" / "docs" / f"{schema.node_id}.md").read_text(encoding="utf-8")
+    assert all(re.search(rf"\b{name}\b", page) for name in inputs)
+
+
+def test_the_host_can_describe_the_node_to_the_page(node):
+    info = node.GET_NODE_INFO_V1()
+    assert info["name"] == node.define_schema().node_id
