@@ -12,7 +12,7 @@ from ..paintsundo_models.constants import (
     DEFAULT_SEGMENT_SEED,
     DEFAULT_SEGMENT_STEPS,
 )
-from ..paintsundo_models.host.multi_frame import with_guidance
+from ..paintsundo_models.host.multi_frame import with_guidance, with_temporal_window
 from ..paintsundo_models.interpolation import (
     NEAREST_TRAINED,
     REFERENCE_SAMPLER,
@@ -20,7 +20,7 @@ from ..paintsundo_models.interpolation import (
     RESOLUTIONS,
 )
 from ..paintsundo_models.keyframes import SamplerSettings
-from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS, TemporalWindow
+from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS
 
 CATEGORY = "PaintsUndo/interpolation"
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
@@ -259,9 +259,7 @@ class TemporalWindowNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: io.Model.Type, window: str) -> io.NodeOutput:
-        model = model.clone()
-        model.set_model_attn1_patch(TemporalWindow(window))
-        return io.NodeOutput(model)
+        return io.NodeOutput(with_temporal_window(model, window))
 
 
 class Interpolate(io.ComfyNode):

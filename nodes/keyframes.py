@@ -17,6 +17,7 @@ from ..paintsundo_models.constants import (
 )
 from ..paintsundo_models.keyframes import (
     SamplerSettings,
+    encode_picture,
     keyframe_conditioning,
     parse_operation_steps,
     predict_keyframes,
@@ -189,7 +190,8 @@ class KeyframeConditioning(io.ComfyNode):
         height: int,
     ) -> io.NodeOutput:
         steps = parse_operation_steps(operation_steps)
-        return io.NodeOutput(*keyframe_conditioning(positive, negative, vae, image, steps, width, height))
+        picture = encode_picture(vae, image, width, height)
+        return io.NodeOutput(*keyframe_conditioning(positive, negative, picture, steps))
 
 
 class PredictKeyframe(io.ComfyNode):

@@ -272,6 +272,7 @@ def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | No
 
     Raises:
         FileExistsError: the file is there already; nothing is overwritten.
+        OSError: the file cannot be written, say because the disk is full; nothing is left of it.
         ValueError: another ending.
     """
     if file.suffix != ".safetensors":
@@ -292,6 +293,8 @@ def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | No
     try:
         save_file(tensors, unfinished, metadata={"format": "pt", CONFIGS_KEY: json.dumps(checkpoint.configs)})
         os.replace(unfinished, file)
+    except SafetensorError as error:
+        raise OSError(f"{file} could not be written: {error}. Is there room for it?") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

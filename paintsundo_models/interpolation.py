@@ -12,12 +12,12 @@ from torch import Tensor
 
 from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT, SEGMENT_SIZES
 from .host.clip_vision import encode_any_aspect
-from .host.multi_frame import FS, VISION_TOKENS
+from .host.multi_frame import FS, VISION_TOKENS, multi_frame_sampling
 from .host.sampling import Conditioning, encode_prompt, sample_latent, scheduled_sigmas
 from .host.video_vae import VideoVAE
 from .images import resize_and_center_crop, segment_size
 from .keyframes import SamplerSettings, require_single_picture
-from .multi_frame.sampling import ScaledZeroSNRSampling, sample_ddim
+from .multi_frame.sampling import sample_ddim
 
 REFERENCE_SAMPLER = "paintsundo_ddim"
 REFERENCE_SCHEDULER = "trailing"
@@ -100,11 +100,7 @@ def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise
     Raises:
         ValueError: the MODEL has another process, or the number of steps is out of range.
     """
-    sampling = model.get_model_object("model_sampling")
-    if not isinstance(sampling, ScaledZeroSNRSampling):
-        raise ValueError(
-            "The trailing schedule belongs to the multi-frame model. Connect the MODEL of the PaintsUndo Multi-Frame Loader."
-        )
+    sampling = multi_frame_sampling(model)
     if denoise <= 0:
         return torch.zeros(0)
     return sampling.trailing_sigmas(int(steps / denoise))[-(steps + 1) :]

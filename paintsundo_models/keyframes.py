@@ -18,9 +18,6 @@ from .images import composite_on_white, keyframe_size, resize_and_center_crop
 KEYFRAMES_PER_BATCH = 8
 """Bounds the memory of a long list; no result depends on it."""
 
-LATENT_CHANNELS = 4
-PIXELS_PER_LATENT = 8
-
 
 @dataclass(frozen=True)
 class SamplerSettings:
@@ -70,25 +67,12 @@ def require_single_picture(image: Tensor, name: str) -> Tensor:
     return composite_on_white(image)
 
 
-def keyframe_conditioning(
-    positive: Conditioning,
-    negative: Conditioning,
-    vae: comfy.sd.VAE,
-    image: Tensor,
-    operation_steps: list[int],
-    width: int = 0,
-    height: int = 0,
-) -> tuple[Conditioning, Conditioning, dict]:
-    """Conditioning and empty latent for a sampler of the host, one latent for each operation step.
-
-    All latents share one noise, which makes the keyframes belong together: the latent's batch_index says so.
+def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int = 0) -> Tensor:
+    """The finished picture's latent, (1, 4, h, w).
 
     Args:
-        positive: of the prompt.
-        negative: of the negative prompt.
         vae: of the single-frame model.
-        image: the finished picture, (1, H, W, C) in [0, 1].
-        operation_steps: 0 to 999 each.
+        image: (1, H, W, C) in [0, 1].
         width: of the keyframes, a multiple of 64, or 0 (see images.keyframe_size).
         height: likewise.
 
@@ -97,21 +81,28 @@ def keyframe_conditioning(
     """
     image = require_single_picture(image, "The finished picture")
     width, height = keyframe_size(width, height, image.shape[2], image.shape[1])
-    values = {
-        "concat_latent_image": vae.encode(resize_and_center_crop(image, width, height)),
-        OPERATION_STEP: list(operation_steps),
-    }
+    return vae.encode(resize_and_center_crop(image, width, height))  # pyright: ignore[reportReturnType]
+
+
+def keyframe_conditioning(
+    positive: Conditioning, negative: Conditioning, picture: Tensor, operation_steps: list[int]
+) -> tuple[Conditioning, Conditioning, dict]:
+    """Conditioning and empty latent for a sampler of the host, one latent for each operation step.
+
+    All latents share one noise, which makes the keyframes belong together: the latent's batch_index says so.
+
+    Args:
+        positive: of the prompt.
+        negative: of the negative prompt.
+        picture: from encode_picture.
+        operation_steps: 0 to 999 each.
+    """
+    values = {"concat_latent_image": picture, OPERATION_STEP: list(operation_steps)}
     count = len(operation_steps)
-    latent = {
-        "samples": torch.zeros(
-            count, LATENT_CHANNELS, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT
-        ),
-        "batch_index": [0] * count,
-    }
     return (
         node_helpers.conditioning_set_values(positive, values),
         node_helpers.conditioning_set_values(negative, values),
-        latent,
+        {"samples": torch.zeros(count, *picture.shape[1:]), "batch_index": [0] * count},
     )
 
 
@@ -132,13 +123,14 @@ def predict_keyframes(
     Each equals what a call for its step alone gives.
     """
     positive, negative = encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt)
+    picture = encode_picture(vae, image, width, height)
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
     sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
     size = 1 if couples_batch(settings.sampler_name) else KEYFRAMES_PER_BATCH
     keyframes = []
     for start in range(0, len(operation_steps), size):
         batch = operation_steps[start : start + size]
-        cond, uncond, latent = keyframe_conditioning(positive, negative, vae, image, batch, width, height)
+        cond, uncond, latent = keyframe_conditioning(positive, negative, picture, batch)
         samples = sample_latent(model, latent, cond, uncond, sampler, sigmas, settings.cfg, settings.seed)
         keyframes.append(vae.decode(samples))
     return torch.cat(keyframes)

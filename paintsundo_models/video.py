@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -159,7 +160,10 @@ def _ffmpeg_path() -> str:
     try:
         import imageio_ffmpeg
 
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        path = imageio_ffmpeg.get_ffmpeg_exe()
+        if shutil.which(path) is None:  # the package takes IMAGEIO_FFMPEG_EXE without a look
+            raise RuntimeError(f"no program at {path}, which IMAGEIO_FFMPEG_EXE names")
+        return path
     except (ImportError, RuntimeError) as error:
         raise VideoEncodingError(
             "Saving a video needs ffmpeg, which the Python package imageio-ffmpeg brings. Install it into ComfyUI's "

@@ -2,7 +2,9 @@
 
 import argparse
 import contextlib
+import hashlib
 import math
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -150,7 +152,8 @@ def _run(
             raise HostError(f"ComfyUI does not list the seeded checkpoints. The log is {server.log}")
     print(_describe(checkpoints, options.cpu or not has_accelerator(host.python)))
     workflow = Workflow.load(root / WORKFLOW, object_info)
-    workflow.set_widget("LoadImage", "image", client.upload_image(png_bytes(picture), "paintsundo_input.png"))
+    data = png_bytes(picture)
+    workflow.set_widget("LoadImage", "image", client.upload_image(data, upload_name(options.picture, data)))
     apply_options(workflow, options, checkpoints)
     if checkpoints.kind == "seeded":
         width, height = small_size(picture.width, picture.height)
@@ -172,6 +175,11 @@ def _run(
     if not results:
         raise HostError(f"The workflow ended without a video. The log is {server.log}")
     return _download(server, results, options, root), checkpoints
+
+
+def upload_name(path: Path, data: bytes) -> str:
+    """Name in the input folder: of one content alone, so that nobody's file is replaced and old graphs stay right."""
+    return f"{re.sub(r'[^A-Za-z0-9-]+', '_', path.stem)}_{hashlib.sha256(data).hexdigest()[:8]}.png"
 
 
 def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: Checkpoints) -> None:

@@ -47,11 +47,11 @@ def single_file_path(name: str) -> Path:
     """Where a new single file of this name goes: models/paintsundo.
 
     Raises:
-        ValueError: the name is empty or leads out of that folder.
+        ValueError: the name is empty, hidden (begins with a dot) or leads out of that folder.
     """
     root = Path(folder_paths.get_folder_paths(FOLDER_KEY)[0]).resolve()
     path = (root / f"{name.removesuffix('.safetensors')}.safetensors").resolve()
-    if not name.strip() or not path.is_relative_to(root):
+    if not name.strip() or path.name.startswith(".") or not path.is_relative_to(root):
         raise ValueError(
             f"{name!r} is no file name inside {root}. Write a name such as paints_undo_single_frame_fp16."
         )

@@ -17,6 +17,7 @@ from ..constants import DEFAULT_FS, DEFAULT_GUIDANCE_RESCALE
 from ..multi_frame.projection import ImageProjectionParams
 from ..multi_frame.sampling import GuidanceInterval, GuidanceRescale, ScaledZeroSNRSampling
 from ..multi_frame.unet import UNet3D, UNet3DParams
+from ..multi_frame.windows import TemporalWindow
 from .patchers import build_diffusion_model
 
 VISION_TOKENS = "paintsundo_vision_tokens"
@@ -121,6 +122,35 @@ def load_multi_frame_unet(
     return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)
 
 
+def multi_frame_sampling(model: comfy.model_patcher.ModelPatcher) -> ScaledZeroSNRSampling:
+    """The process of the multi-frame MODEL.
+
+    Raises:
+        ValueError: the MODEL has another process.
+    """
+    sampling = model.get_model_object("model_sampling")
+    if not isinstance(sampling, ScaledZeroSNRSampling):
+        raise ValueError(
+            "This MODEL is not the multi-frame one (or a ModelSampling node replaced its process). "
+            "Connect the MODEL of the PaintsUndo Multi-Frame Loader."
+        )
+    return sampling
+
+
+def with_temporal_window(
+    model: comfy.model_patcher.ModelPatcher, window: str
+) -> comfy.model_patcher.ModelPatcher:
+    """A copy of the MODEL whose spatial self-attentions also read other frames; window: one of TEMPORAL_WINDOWS.
+
+    Raises:
+        ValueError: the MODEL has another process, or there is no such window.
+    """
+    multi_frame_sampling(model)
+    model = model.clone()
+    model.set_model_attn1_patch(TemporalWindow(window))
+    return model
+
+
 def with_guidance(
     model: comfy.model_patcher.ModelPatcher, rescale: float, start: float, end: float
 ) -> comfy.model_patcher.ModelPatcher:
@@ -140,12 +170,7 @@ def with_guidance(
             f"Guidance starts at {start:g} and ends at {end:g}; the start must not be past the end."
         )
     model = model.clone()
-    sampling = model.get_model_object("model_sampling")
-    if not isinstance(sampling, ScaledZeroSNRSampling):
-        raise ValueError(
-            "This MODEL is not the multi-frame one (or a ModelSampling node replaced its process). "
-            "Connect the MODEL of the PaintsUndo Multi-Frame Loader."
-        )
+    sampling = multi_frame_sampling(model)
     options: dict[str, Any] = model.model_options
     others = [f for f in options.get(POST_CFG, []) if not isinstance(f, GuidanceRescale)]
     options[POST_CFG] = others

@@ -143,9 +143,10 @@ def sample_ddim(
     ends_at_zero = bool(sigmas[-1] == 0)
     sigmas = sigmas.clamp(min=float(sampling.sigma_min))
 
-    k = sampling.scale_at(sigmas).double()
-    alphas = 1 / (1 + (sigmas.double() * k) ** 2)
-    alphas = torch.where(sampling.is_terminal(sigmas), torch.zeros_like(alphas), alphas)
+    on_cpu = sigmas.cpu()  # some devices have no float64
+    k = sampling.scale_at(on_cpu).double()
+    alphas = 1 / (1 + (on_cpu.double() * k) ** 2)
+    alphas = torch.where(sampling.is_terminal(on_cpu), torch.zeros_like(alphas), alphas)
 
     for i in trange(len(sigmas) - 1, disable=disable):
         denoised = model(x, sigmas[i] * batch, **extra_args)

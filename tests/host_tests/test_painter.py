@@ -163,6 +163,11 @@ def test_small_size_has_the_picture_s_shape_in_multiples_of_64(size, expected):
     assert (width, height) == expected
 
 
+def test_upload_name_is_plain_and_of_one_content():
+    names = [painter.upload_name(Path('a b"ü.tar.png'), data) for data in (b"1", b"2")]
+    assert names == ["a_b_tar_6b86b273.png", "a_b_tar_d4735e3a.png"]
+
+
 def test_unused_path_counts_on(tmp_path):
     first = tmp_path / "cat.mp4"
     assert painter.unused_path(first) == first

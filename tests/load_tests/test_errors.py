@@ -143,14 +143,13 @@ def test_foreign_single_file_and_empty_folder(kind, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["folder", "single file"])
-@pytest.mark.parametrize("damage", ["truncated", "header only", "empty", "text", "page of a hub", "folder"])
+@pytest.mark.parametrize("damage", ["truncated", "header only", "empty", "text", "page of a hub"])
 def test_unreadable_file_is_named_with_its_size(damage, form, copy_of, checkpoints, tmp_path):
     folder = copy_of(SINGLE_FRAME)
+    path, file = folder.path, folder.file("unet")
     if form == "single file":
         path = file = tmp_path / "model.safetensors"
         save_single_file(checkpoints[SINGLE_FRAME], file, torch.float16)
-    else:
-        path, file = folder.path, folder.file("unet")
     content = file.read_bytes()
     file.unlink()
     damaged = {
@@ -159,17 +158,27 @@ def test_unreadable_file_is_named_with_its_size(damage, form, copy_of, checkpoin
         "empty": b"",
         "text": b"not a checkpoint\n" * 10,
         "page of a hub": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n",
-    }
-    if damage == "folder":
-        file.mkdir()
-        if form == "single file":
-            pytest.skip("a folder without parts, tested above")
-    else:
-        file.write_bytes(damaged[damage])
+    }[damage]
+    file.write_bytes(damaged)
     message = message_of(CorruptCheckpointError, SINGLE_FRAME, path)
-    assert str(file) in message
-    assert damage == "folder" or f"{len(damaged[damage]):,} bytes" in message
+    assert f"{file} ({len(damaged):,} bytes) cannot be read" in message
     assert "download it again" in message
+
+
+@pytest.mark.parametrize("what", ["folder", "link to nothing"])
+def test_weights_file_that_is_no_file(what, copy_of):
+    folder = copy_of(SINGLE_FRAME)
+    file = folder.file("unet")
+    file.unlink()
+    if what == "folder":
+        file.mkdir()
+    else:
+        try:
+            file.symlink_to(folder.path / "gone")
+        except OSError:  # on Windows, for most users
+            pytest.skip("this user may not make symbolic links")
+    message = message_of(CorruptCheckpointError, SINGLE_FRAME, folder.path)
+    assert f"{file} (no file) cannot be read" in message
 
 
 def change(tensors, name, how):

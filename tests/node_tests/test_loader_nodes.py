@@ -1,0 +1,105 @@
+"""The nodes around checkpoints, run as the host runs them, on checkpoints in its folders."""
+
+import os
+import shutil
+
+import folder_paths
+import pytest
+import torch
+from paintsundo_pack.nodes.loaders import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
+from paintsundo_pack.paintsundo_models.checkpoints import WEIGHT_DTYPES, read_tensors
+from paintsundo_pack.paintsundo_models.errors import CheckpointNotFoundError, CorruptCheckpointError
+from paintsundo_pack.paintsundo_models.host.folders import NONE_FOUND
+
+LOADERS = {"single": SingleFrameLoader, "multi": MultiFrameLoader}
+
+
+@pytest.fixture
+def models(seeded_checkpoints, tmp_path, monkeypatch):
+    """models/paintsundo with both seeded checkpoints, named single and multi, as the only folder."""
+    folder = tmp_path / "models" / "paintsundo"
+    for name in LOADERS:
+        shutil.copytree(seeded_checkpoints[f"{name}_frame"], folder / name)
+    for key, roots in (("paintsundo", [str(folder)]), ("diffusers", [])):
+        extensions = folder_paths.folder_names_and_paths[key][1]
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, key, (roots, extensions))
+    return folder
+
+
+def options(node, name="checkpoint"):
+    return next(field.options for field in node.define_schema().inputs if field.id == name)
+
+
+def test_lists_show_what_each_node_takes(models):
+    assert options(SingleFrameLoader) == ["single"]
+    assert options(MultiFrameLoader) == ["multi"]
+    assert options(SaveCheckpoint) == ["multi", "single"]
+    assert all(
+        options(node, "weight_dtype") == list(WEIGHT_DTYPES) for node in (*LOADERS.values(), SaveCheckpoint)
+    )
+    shutil.rmtree(models)
+    assert all(options(node) == [NONE_FOUND] for node in (*LOADERS.values(), SaveCheckpoint))
+
+
+@pytest.mark.parametrize("name", list(LOADERS))
+def test_saved_file_is_listed_and_loads(name, models):
+    path = SaveCheckpoint.execute(checkpoint=name, weight_dtype="fp16", filename=f"new/{name} half").args[0]
+    assert path == str(models / "new" / f"{name} half.safetensors")
+    assert {tensor.dtype for tensor in read_tensors(models / path).values()} == {torch.float16}
+    node = LOADERS[name]
+    listed = f"new/{name} half.safetensors"
+    assert options(node) == sorted([name, listed])
+    assert node.validate_inputs(checkpoint=listed) is True
+    outputs = node.execute(checkpoint=listed, weight_dtype="default").args
+    assert len(outputs) == len(node.define_schema().outputs)
+    assert outputs[0].model.diffusion_model is not None
+
+
+def test_save_refuses_to_overwrite_and_to_leave_its_folder(models):
+    SaveCheckpoint.execute(checkpoint="single", weight_dtype="default", filename="a")
+    content = (models / "a.safetensors").stat()
+    with pytest.raises(FileExistsError, match="another name"):
+        SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename="a.safetensors")
+    assert (models / "a.safetensors").stat() == content
+    with pytest.raises(ValueError, match="is no file name inside"):
+        SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename="../a")
+    assert not (models.parent / "a.safetensors").exists()
+
+
+@pytest.mark.parametrize("node", [*LOADERS.values(), SaveCheckpoint])
+def test_unknown_checkpoint_is_explained_before_anything_runs(node, models):
+    assert node.validate_inputs(checkpoint=None) is True  # linked: known only when it runs
+    for name in ("gone", NONE_FOUND):
+        said = node.validate_inputs(checkpoint=name)
+        assert name in said
+        assert "https://" in said
+        assert str(models) in said
+    others = {SingleFrameLoader: "multi", MultiFrameLoader: "single"}
+    if node in others:
+        assert "found: " in node.validate_inputs(checkpoint=others[node])
+    with pytest.raises(CheckpointNotFoundError, match="gone"):
+        node.execute(
+            checkpoint="gone", weight_dtype="default", **({"filename": "a"} if node is SaveCheckpoint else {})
+        )
+
+
+@pytest.mark.parametrize("node", [*LOADERS.values(), SaveCheckpoint])
+def test_broken_file_is_listed_and_explained(node, models):
+    (models / "broken.safetensors").write_bytes(b"half a download")
+    assert "broken.safetensors" in options(node)
+    assert node.validate_inputs(checkpoint="broken.safetensors") is True
+    more = {"filename": "a"} if node is SaveCheckpoint else {}
+    with pytest.raises(CorruptCheckpointError, match="download it again"):
+        node.execute(checkpoint="broken.safetensors", weight_dtype="default", **more)
+
+
+@pytest.mark.parametrize("name", list(LOADERS))
+def test_replaced_checkpoint_is_loaded_anew(name, models):
+    def fingerprint():
+        return LOADERS[name].fingerprint_inputs(checkpoint=name, weight_dtype="default")
+
+    first = fingerprint()
+    assert fingerprint() == first
+    file = next((models / name / "vae").glob("*.safetensors"))
+    os.utime(file, ns=(0, 0))
+    assert fingerprint() != first

@@ -1,0 +1,195 @@
+"""The node as ComfyUI runs it: names, outputs, what the page finds in the files, cancel; and how ffmpeg can be missing."""
+
+import json
+import struct
+from fractions import Fraction
+
+import comfy.model_management
+import folder_paths
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import torch
+from comfy.cli_args import args
+from comfy_api.latest import io
+from paintsundo_pack.nodes.video import AssembleVideo
+from paintsundo_pack.paintsundo_models import video
+from paintsundo_pack.paintsundo_models.errors import VideoEncodingError
+from PIL import Image
+
+WORKFLOW = {
+    "nodes": [{"type": "X", "widgets_values": ['odd { brace "q" \\ = ; # ü 漢 }}} {', "x" * 300_000]}]
+}
+PROMPT = {"1": {"class_type": "X", "inputs": {}, "is_changed": float("nan")}}
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_paths, "output_directory", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def segments():
+    """Two segments of 4 frames that darken the picture to the canvas' place: 7 frames without the shared one."""
+    greys = torch.linspace(0.2, 0.8, 7)
+    return [torch.ones(4, 64, 80, 3) * greys[i : i + 4, None, None, None] for i in (0, 3)]
+
+
+def run(segments, keyframes=None, **widgets):
+    """Execute the node with every input as the list that ComfyUI hands to such nodes."""
+
+    class Prompted(AssembleVideo):
+        hidden = io.HiddenHolder.from_dict(
+            {io.Hidden.prompt: PROMPT, io.Hidden.extra_pnginfo: {"workflow": WORKFLOW}}
+        )
+
+    inputs = {
+        field.id: [widgets.get(field.id, field.default)]
+        for field in AssembleVideo.define_schema().inputs
+        if isinstance(field, io.WidgetInput)
+    }
+    return Prompted.execute(frames=segments, keyframes=keyframes, **inputs)
+
+
+def read_frames(path):
+    reader = imageio_ffmpeg.read_frames(str(path))
+    width, height = next(reader)["size"]
+    return np.stack([np.frombuffer(data, np.uint8).reshape(height, width, 3) for data in reader])
+
+
+def shown(result):
+    return [(item["subfolder"], item["filename"]) for item in result.ui.as_dict()["images"]]
+
+
+def mp4_texts(data):
+    """The texts in moov/udta/meta, keys and ilst, of an MP4."""
+
+    def boxes(start, end):
+        found = {}
+        while start < end:
+            size = struct.unpack_from(">I", data, start)[0]
+            found.setdefault(data[start + 4 : start + 8], (start + 8, start + size))
+            start += size
+        return found
+
+    top = boxes(0, len(data))
+    assert list(top).index(b"moov") < list(top).index(b"mdat"), "read before the whole file is there"
+    meta = boxes(*boxes(*top[b"moov"])[b"udta"])[b"meta"]
+    parts = boxes(meta[0] + 4, meta[1])
+    position, names = parts[b"keys"][0] + 8, []
+    while position < parts[b"keys"][1]:
+        size = struct.unpack_from(">I", data, position)[0]
+        names.append(data[position + 8 : position + size].decode())
+        position += size
+    position, texts = parts[b"ilst"][0], {}
+    while position < parts[b"ilst"][1]:
+        size, index = struct.unpack_from(">II", data, position)
+        texts[names[index - 1]] = data[position + 24 : position + size].decode()
+        position += size
+    return texts
+
+
+def webm_texts(data):
+    """The SimpleTags among the first 2 MiB of a WebM, which is as far as the page reads."""
+
+    def sized(position):
+        length = 9 - data[position].bit_length()
+        value = int.from_bytes(data[position : position + length], "big") & ((1 << 7 * length) - 1)
+        return position + length, position + length + value
+
+    data, texts, position = data[: 2 << 20], {}, 0
+    while (position := data.find(b"\x67\xc8", position)) >= 0:
+        start, end = sized(position + 2)
+        name = sized(data.index(b"\x45\xa3", start) + 2)
+        value = sized(data.index(b"\x44\x87", name[1]) + 2)
+        texts[data[slice(*name)].decode().lower()] = data[slice(*value)].decode()
+        position = end
+    return texts
+
+
+def first_json(text):
+    """What is left when, as the page does, the end is found by counting braces, strings or not."""
+    depth = 0
+    for i, character in enumerate(text):
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if depth == 0:
+            return json.loads(text[: i + 1])
+    raise AssertionError("the braces do not close")
+
+
+@pytest.mark.parametrize(("name", "texts"), [("mp4 (h264)", mp4_texts), ("webm (vp9)", webm_texts)])
+def test_page_finds_long_workflow_with_odd_braces_in_file(segments, output, name, texts):
+    ((folder, file),) = shown(run(segments, format=name))
+    found = texts((output / folder / file).read_bytes())
+    assert first_json(found["workflow"]) == WORKFLOW
+    assert first_json(found["prompt"])["1"]["is_changed"] is None
+
+
+def test_disabled_metadata_keeps_the_workflow_out(segments, output, monkeypatch):
+    monkeypatch.setattr(args, "disable_metadata", True)
+    for name in ("mp4 (h264)", "gif", "png sequence"):
+        for folder, file in shown(run(segments, format=name)):
+            assert b"workflow" not in (output / folder / file).read_bytes()
+
+
+def test_file_and_outputs_are_the_same_frames_from_canvas_to_picture(segments, output):
+    picture = torch.rand(1, 128, 160, 3, generator=torch.Generator().manual_seed(1))
+    keyframes = torch.cat([picture, torch.ones(2, 128, 160, 3)])
+    result = run(segments, [keyframes], format="webm (lossless)", fps=8.0, hold_last=0.5)
+    film, frames = result.args
+    components = film.get_components()
+    assert components.frame_rate == Fraction(8)
+    assert components.images is frames
+    assert frames.shape == (7 + 4, 64, 80, 3)
+    assert frames[0].min() == 1
+    assert torch.allclose(frames[-1], picture.reshape(64, 2, 80, 2, 3).mean((1, 3)), atol=1e-5)
+    assert torch.allclose(frames[1], segments[1][2])
+    ((folder, file),) = shown(result)
+    assert np.array_equal(read_frames(output / folder / file), (frames * 255).round().byte().numpy())
+
+
+def test_numbers_go_on_and_one_number_is_one_video(segments, output):
+    names = [
+        shown(run(segments, format=name)) for name in ("mp4 (h264)", "gif", "png sequence", "mp4 (h264)")
+    ]
+    assert names[0] == [("PaintsUndo", "painting_00001_.mp4")]
+    assert names[1] == [("PaintsUndo", "painting_00002_.gif"), ("PaintsUndo", "painting_00002_.png")]
+    assert len(names[2]) == 7
+    assert names[3] == [("PaintsUndo", "painting_00004_.mp4")]
+    assert all((output / folder / file).is_file() for shown_files in names for folder, file in shown_files)
+
+
+def test_gif_is_shown_as_a_picture_and_its_companion_holds_workflow_and_picture(segments, output):
+    result = run(segments, format="gif")
+    assert result.ui.as_dict()["animated"] == (True,), "with a PNG in the list, the page shows pictures"
+    with Image.open(output / "PaintsUndo" / "painting_00001_.png") as companion:
+        assert json.loads(companion.text["workflow"]) == WORKFLOW
+        assert np.asarray(companion).max() == 51, "the finished picture, grey 0.2"
+
+
+def test_cancel_in_comfyui_stops_the_encoding_and_leaves_nothing(segments, output):
+    comfy.model_management.interrupt_current_processing(True)
+    with pytest.raises(comfy.model_management.InterruptProcessingException):
+        run(segments)
+    assert list((output / "PaintsUndo").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["mp4 (h264)", "webm (vp9)", "webm (av1)"])
+def test_colours_are_right_by_the_tags(tmp_path, name):
+    colours = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.8, 0.6, 0.5], [1, 1, 1], [0, 0, 0.0]])
+    path = tmp_path / f"v{video.VIDEO_FORMATS[name].extension}"
+    video.encode_video(colours.view(6, 1, 1, 3).expand(-1, 64, 64, -1), path, Fraction(4), name, quality=100)
+    found = read_frames(path)[:, 32, 32].astype(int)
+    assert (
+        np.abs(found - (colours * 255).numpy()).max() <= 4
+    )  # 8-bit YUV; BT.601 for 709 would be off by 20 and more
+
+
+@pytest.mark.parametrize("path", ["", "/no/such/ffmpeg"])
+def test_missing_ffmpeg_says_what_to_install(segments, output, monkeypatch, path):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", path)
+    monkeypatch.setattr(imageio_ffmpeg._utils, "_get_ffmpeg_exe", lambda: None)
+    with pytest.raises(VideoEncodingError, match="pip install imageio-ffmpeg"):
+        run(segments)
+    assert len(shown(run(segments, format="png sequence"))) == 7, "needs no ffmpeg"
