@@ -227,20 +227,20 @@ def find_checkpoints(roots: Iterable[str], kind: str) -> dict[str, Path]:
 def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Folders with a unet, and safetensors files outside of their parts."""
     real = os.path.realpath(folder)
-    if real in above or not folder.is_dir():  # a link back up would go round for ever
+    if real in above or not os.path.isdir(folder):  # a link back up would go round for ever
         return
-    has_parts = bool(_weight_files(folder / "unet"))
-    if has_parts:
-        yield folder
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:  # one closed folder must not take all lists away
         log.warning("PaintsUndo: %s cannot be searched for checkpoints: %s", folder, error)
         return
+    has_parts = folder / "unet" in entries and bool(_weight_files(folder / "unet"))
+    if has_parts:
+        yield folder
     for entry in entries:
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if os.path.isdir(entry):
             if not (has_parts and entry.name in PART_NAMES):
                 yield from _candidates(entry, above | {real})
         elif entry.suffix == ".safetensors":

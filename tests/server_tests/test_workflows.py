@@ -68,7 +68,9 @@ def picture(server):
     return pixels
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="module"
+)  # an open Playwright keeps an event loop that other tests' asyncio.run() stumbles over
 def page(server, chromium, released_names, picture):
     """ComfyUI's own page in a headless browser."""
     from playwright.sync_api import sync_playwright
@@ -151,7 +153,7 @@ def test_workflow_converted_without_the_page_is_what_the_page_sends(page, server
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def painted(page, server):
     """Run a workflow through the page's conversion; the prompt, the outputs and the saved file, once for each workflow."""
     done = {}

@@ -166,3 +166,10 @@ def test_gif_time_is_kept_at_speeds_that_do_not_divide_a_second(frames, tmp_path
             gif.seek(index)
             total += gif.info["duration"]
     assert total == pytest.approx(12 / 15 * 1000, abs=20)
+
+
+def test_gif_white_after_colours_is_white_again(tmp_path):
+    noise = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1))
+    frames = torch.cat([torch.ones(1, 64, 64, 3), noise, torch.ones(1, 64, 64, 3)])
+    video.encode_video(frames, tmp_path / "v.gif", FPS, "gif")
+    assert read_frames(tmp_path / "v.gif")[1][2].min() == 255
