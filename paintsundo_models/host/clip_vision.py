@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..checkpoints import check_tensors
 from ..errors import UnsupportedCheckpointError
-from .patchers import shapes_of
+from .patchers import shapes_of, shapes_of_network
 
 HEAD_WIDTH = 80
 """Channels a head of ViT-H; used where no config.json tells the number of heads."""
@@ -147,6 +147,6 @@ def build_clip_vision(
     if dtype is not None:
         clip_vision.dtype = dtype
         clip_vision.model.to(dtype)
-    check_tensors("image_encoder", path, shapes_of(clip_vision.model.state_dict()), shapes_of(tensors))
+    check_tensors("image_encoder", path, shapes_of_network(clip_vision.model), shapes_of(tensors))
     clip_vision.load_sd(tensors)
     return clip_vision
