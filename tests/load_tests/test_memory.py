@@ -129,11 +129,17 @@ def main(conftest, folder):
         (MULTI_FRAME, loading.vision_encoder, torch.float16),
     ]
     for kind, build, dtype in jobs:
-        with Peak() as peak:
-            checkpoint = read_checkpoint(Path(folder) / kind.replace("-", "_"), kind)
-            built = build(checkpoint, dtype)
-        taken[f"{kind} {build.__name__} {dtype}"] = weights_of(built), peak.bytes
-        del built, checkpoint
+        peaks = []
+        for _ in range(
+            3
+        ):  # the least counts: what the system adds of itself varies, a second copy is always there
+            with Peak() as peak:
+                checkpoint = read_checkpoint(Path(folder) / kind.replace("-", "_"), kind)
+                built = build(checkpoint, dtype)
+            peaks.append(peak.bytes)
+            weights = weights_of(built)
+            del built, checkpoint
+        taken[f"{kind} {build.__name__} {dtype}"] = weights, min(peaks)
     print(json.dumps(taken))  # noqa: T201  read by the test
 
 
