@@ -10,13 +10,15 @@ import comfy.utils
 import latent_preview
 from torch import Tensor
 
+from .memo import remembered
+
 Conditioning = list
 """The host's CONDITIONING: a list of [tokens (1, N, D), dict]."""
 
 
 def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
     """CONDITIONING of a prompt."""
-    return clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
+    return remembered(clip, prompt, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
 
 
 def scheduled_sigmas(model: comfy.model_patcher.ModelPatcher, scheduler: str, steps: int) -> Tensor:

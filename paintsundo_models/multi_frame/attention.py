@@ -17,7 +17,10 @@ FRAMES = "paintsundo_frames"
 
 
 class ImageTextCrossAttention(attention.CrossAttention):
-    """out = to_out(attend(q, text) + s * attend(q, image)), s = 1, or 1 + tanh(alpha) where the checkpoint has alpha."""
+    """out = to_out(attend(q, text) + s * attend(q, image)), s = 1, or 1 + tanh(alpha) where the checkpoint has alpha.
+
+    The text is one for all frames of a video: its keys and values are made once, and the frames are one long query.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class ImageTextCrossAttention(attention.CrossAttention):
         mask: Tensor | None = None,
         transformer_options: dict = {},  # noqa: B006  the host's own signature
     ) -> Tensor:
-        def attend(k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
             return attention.optimized_attention(
                 q,
                 k,
@@ -59,13 +62,16 @@ class ImageTextCrossAttention(attention.CrossAttention):
                 transformer_options=transformer_options,
             )
 
-        q = self.to_q(x)
-        out = attend(self.to_k(context), self.to_v(context if value is None else value), mask)
+        q = self.to_q(x)  # (B*T, N, D)
+        videos = q.reshape(
+            len(context), -1, q.shape[-1]
+        )  # (B, T*N, D), or as it is where a patch gave each frame a text
+        out = attend(videos, self.to_k(context), self.to_v(context if value is None else value), mask)
         image = transformer_options[IMAGE_CONTEXT]
-        from_image = attend(self.to_k_ip(image), self.to_v_ip(image))
+        from_image = attend(q, self.to_k_ip(image), self.to_v_ip(image))
         if self.alpha is not None:
             from_image = from_image * (1 + torch.tanh(comfy.ops.cast_to_input(self.alpha, from_image)))
-        return self.to_out(out + from_image)
+        return self.to_out(out.view_as(from_image) + from_image)
 
 
 class ImageTextTransformer(attention.SpatialTransformer):

@@ -231,7 +231,6 @@ class UNet3D(nn.Module):
         emb = self.time_embed(timestep_embedding(timesteps, self.model_channels).to(x.dtype))
         emb = emb + self.fps_embedding(timestep_embedding(fs, self.model_channels).to(x.dtype))
         emb = emb.repeat_interleave(frames, dim=0)
-        context = context.repeat_interleave(frames, dim=0)
 
         h = fold_time(x)  # (B*T, 8, H, W)
         skips = []

@@ -1,0 +1,118 @@
+"""Each picture and each prompt of a chain is encoded once, although the segments share them."""
+
+import gc
+import weakref
+
+import pytest
+import torch
+from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
+from paintsundo_pack.paintsundo_models.host import memo
+from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+
+KEYFRAMES = 4
+
+
+@pytest.fixture
+def multi_frame(seeded_checkpoints):
+    return loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")
+
+
+@pytest.fixture
+def pictures():
+    return torch.rand(KEYFRAMES, 64, 64, 3, generator=torch.Generator().manual_seed(1))
+
+
+def count_calls(monkeypatch, owner, name):
+    """A list that grows by one with each call of a method."""
+    calls = []
+    original = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **kwargs: calls.append(1) or original(*args, **kwargs))
+    return calls
+
+
+def segment(multi_frame, start, end, prompt="1girl"):
+    model, clip, vae, clip_vision = multi_frame
+    return interpolation.interpolate(
+        model,
+        clip,
+        vae,
+        clip_vision,
+        (start, end),
+        prompt,
+        "",
+        SamplerSettings(5, 1, 7.5, "paintsundo_ddim", "trailing"),
+        resolution="size of the pictures",
+    )
+
+
+@torch.inference_mode()
+def test_a_chain_encodes_each_thing_once(multi_frame, pictures, monkeypatch):
+    _, clip, vae, clip_vision = multi_frame
+    encoded = count_calls(monkeypatch, vae.first_stage_model, "encode")
+    texts = count_calls(monkeypatch, clip, "encode_from_tokens_scheduled")
+    looks = count_calls(monkeypatch, clip_vision.model.vision_model.encoder, "forward")
+    for start, end in zip(pictures, pictures[1:], strict=False):
+        segment(multi_frame, start[None], end[None])
+    assert len(encoded) == KEYFRAMES
+    assert len(looks) == KEYFRAMES + 1, "and the grey picture of the negative branch"
+    assert len(texts) == 2
+    segment(multi_frame, pictures[:1], pictures[1:2], prompt="another")
+    assert len(texts) == 3
+
+
+@torch.inference_mode()
+def test_remembered_encodings_change_no_result(multi_frame, pictures):
+    first = segment(multi_frame, pictures[:1], pictures[1:2])
+    again = segment(multi_frame, pictures[:1], pictures[1:2])
+    memo._kept.clear()
+    anew = segment(multi_frame, pictures[:1], pictures[1:2])
+    assert torch.equal(first, again)
+    assert torch.equal(first, anew)
+
+
+@torch.inference_mode()
+def test_keyframes_of_one_picture_encode_it_once(seeded_checkpoints, pictures, monkeypatch):
+    model, clip, vae = loading.load_single_frame(seeded_checkpoints["single_frame"], "fp32")
+    encoded = count_calls(monkeypatch, vae.first_stage_model, "encode")
+    settings = SamplerSettings(7, 1, 3.0, "euler", "karras")
+    for step in (400, 800):
+        keyframes.predict_keyframes(model, clip, vae, pictures[:1], [step], "a", "b", settings, 64, 64)
+    assert len(encoded) == 1
+
+
+def test_other_weights_encode_anew():
+    class Encoder:
+        patcher = type("Patcher", (), {"patches_uuid": 1})()
+
+    encoder, made = Encoder(), []
+    for uuid in (1, 1, 2):
+        encoder.patcher.patches_uuid = uuid
+        memo.remembered(encoder, "prompt", lambda: made.append(1))
+    assert len(made) == 2
+
+
+def test_only_the_last_few_are_kept_and_none_outlives_its_encoder():
+    class Encoder:
+        pass
+
+    encoder, made = Encoder(), []
+    for key in range(memo.KEPT + 1):
+        memo.remembered(encoder, key, lambda: made.append(1))
+    memo.remembered(encoder, memo.KEPT, lambda: made.append(1))
+    assert len(made) == memo.KEPT + 1
+    memo.remembered(encoder, 0, lambda: made.append(1))
+    assert len(made) == memo.KEPT + 2
+    gone = weakref.ref(encoder)
+    count = len(memo._kept)
+    del encoder
+    gc.collect()
+    assert gone() is None
+    assert len(memo._kept) == count - 1
+
+
+def test_fingerprint_tells_pictures_apart():
+    picture = torch.rand(1, 4, 6, 3)
+    assert memo.fingerprint(picture) == memo.fingerprint(picture.clone())
+    assert memo.fingerprint(picture) == memo.fingerprint(picture.transpose(1, 2).contiguous().transpose(1, 2))
+    others = [picture + 1e-6, picture.transpose(1, 2), picture.double()]
+    assert memo.fingerprint(picture) not in [memo.fingerprint(other) for other in others]
