@@ -17,7 +17,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
 sys.path.insert(0, str(ROOT))
 
 from tools.host import Host, HostError, ensure_host, work_folder  # noqa: E402
-from tools.programs import PACKAGES, find_program  # noqa: E402
+from tools.programs import PACKAGES, find_program, missing_libraries  # noqa: E402
 
 
 def main(argv: list[str]) -> int:
@@ -71,12 +71,14 @@ def type_settings(host: Host) -> Path:
 
 
 def install_system_packages() -> None:
-    """Install the browser and ffmpeg that some tests need, where that is possible and asked of nobody.
+    """Install the browser, ffmpeg and the libraries that some tests need, where that is possible and asked of nobody.
 
     That is on Linux with apt, as root or in CI. Elsewhere the tests that need them skip themselves and say so; in CI
     they fail instead.
     """
     missing = [package for program, package in PACKAGES.items() if not find_program(program)]
+    if sys.platform == "linux":
+        missing += missing_libraries()
     if not missing:
         return
     is_ci = bool(os.environ.get("CI"))

@@ -27,3 +27,6 @@ DEFAULT_FPS = 4.0
 
 SEGMENT_SIZES = ((320, 512), (384, 448), (448, 384), (512, 320))
 """Trained sizes of the multi-frame model as (height, width), in the order in which a tie goes to the later."""
+
+TRAINED_SIZES_KEY = "trained_sizes"
+"""Entry of a VAE's config.json: [[height, width], ...] that a model of other sizes than the released ones was trained on."""

@@ -154,8 +154,10 @@ class VideoResBlock(ResnetBlock):
         self.mix_factor = nn.Parameter(layers.empty(1), requires_grad=False)
 
     def mix_time(self, x: Tensor) -> Tensor:
-        """a * (x + time_stack(x)) + (1 - a) * x with a = sigmoid(mix_factor), in place."""
+        """a * (x + time_stack(x)) + (1 - a) * x with a = sigmoid(mix_factor); in place, except in training."""
         amount = torch.sigmoid(comfy.ops.cast_to_input(self.mix_factor, x))
+        if torch.is_grad_enabled():
+            return x + amount * self.time_stack(x)
         return x.add_(self.time_stack(x).mul_(amount))
 
 

@@ -11,9 +11,8 @@ PACK = sorted(
     [ROOT / "__init__.py", *(ROOT / "nodes").rglob("*.py"), *(ROOT / "paintsundo_models").rglob("*.py")]
 )
 MODELS = ROOT / "paintsundo_models"
-EVERYTHING = sorted(
-    {*PACK, *ROOT.glob("*.py"), *(ROOT / "tools").glob("*.py"), *(ROOT / "tests").rglob("*.py")}
-)
+COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (ROOT / name).rglob("*.py")]
+EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
 HEAVY = {"imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
 WITHOUT_HOST = ("checkpoints", "constants", "errors", "images", "layout", "parts", "schedule", "timeline")

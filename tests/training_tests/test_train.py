@@ -1,0 +1,206 @@
+"""The training command as a person runs it: tiny networks, a few steps, recordings of one's own; then the normal loaders."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
+from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+from paintsundo_pack.paintsundo_models.video import encode_video
+from PIL import Image, ImageDraw
+
+from training.sequences import CANVAS, RecordedSequences, frame_of_step, nearest_size
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAINED = ("image_vae", "video_vae", "single_frame", "multi_frame")
+
+
+def settings(**changes):
+    """Settings of the smallest networks there are, for a few steps."""
+    data = json.loads((ROOT / "training" / "demo.json").read_text(encoding="utf-8"))
+    data |= {"sizes": [[64, 64]], "sequences": 3, "segments_per_sequence": 1}
+    data["networks"] |= {
+        "vae_width": 32,
+        "vae_multipliers": [1, 1, 1, 1],
+        "unet_width": 96,
+        "unet_multipliers": [1, 1, 1, 1],
+        "video_unet_width": 32,
+        "video_unet_multipliers": [1, 1, 1, 1],
+    }
+    for stage in data["stages"].values():
+        stage |= {"steps": 2, "batch": 2, "sequences": 3}
+    data["stages"]["image_vae"] |= {"crop": 32, "late_crop": 64, "late_from": 0.5}
+    data["stages"]["video_vae"] |= {"batch": 1, "crop": 32, "frames": 3}
+    for stage, change in changes.items():
+        data["stages"][stage] |= change
+    return data
+
+
+def narrow():
+    """Settings of a single-frame network that cannot hand its noise through."""
+    data = settings()
+    data["networks"]["unet_width"] = 64
+    return data
+
+
+def drawing(color, frames):
+    """A disc that is drawn in so many frames, the last one finished."""
+    pictures = []
+    for number in range(frames):
+        picture = Image.new("RGB", (96, 80), "white")
+        end = 360 * number / (frames - 1)
+        ImageDraw.Draw(picture).pieslice((10, 10, 70, 70), 0, end, fill=color)
+        pictures.append(picture)
+    return pictures
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """A folder with two drawings as numbered pictures, one as a video, and things that are no recordings."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name, color in (("a", "red"), ("b", "blue")):
+        (folder / name).mkdir()
+        for number, picture in enumerate(drawing(color, 8)):
+            picture.save(folder / name / f"{number:03}.png")
+    frames = np.stack([np.asarray(picture) for picture in drawing("green", 10)])
+    encode_video(torch.from_numpy(frames).float() / 255, folder / "c.mp4", Fraction(4), "mp4 (h264)")
+    (folder / "notes.txt").write_text("about a")
+    (folder / "empty").mkdir()
+    return folder
+
+
+def train(run, *arguments, data=None):
+    """Run the command; the completed process."""
+    run.mkdir(exist_ok=True)
+    file = run / "settings.json"
+    file.write_text(json.dumps(data or settings()), encoding="utf-8")
+    command = [sys.executable, ROOT / "training" / "train.py", *arguments, "--settings", file, "--run", run]
+    return subprocess.run(
+        [*map(str, command), "--threads", "1"],
+        env={**os.environ, "COMFYUI_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, recordings):
+    """The folder of a whole run on the recordings."""
+    folder = tmp_path_factory.mktemp("run")
+    result = train(folder, "all", "--recordings", recordings)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return folder
+
+
+def rows(file):
+    with file.open(encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.mark.parametrize("stage", TRAINED)
+def test_stage_leaves_weights_a_log_and_sample_sheets(run, stage):
+    (row,) = rows(run / stage / "log.csv")
+    assert int(row["step"]) == 2
+    assert float(row["loss"]) > 0
+    (figures,) = rows(run / stage / "samples.csv")
+    assert all(np.isfinite(float(value)) for value in figures.values())
+    with Image.open(run / stage / "samples" / "000002.png") as sheet:
+        assert sheet.width > 200
+    assert (run / stage / "weights.pt").stat().st_size > 100_000
+
+
+@torch.inference_mode()
+def test_normal_loaders_read_the_single_file(run):
+    model, clip, vae = loading.load_single_frame(run / "export" / "single-frame.safetensors")
+    picture = torch.rand(1, 90, 80, 3)
+    made = keyframes.predict_keyframes(
+        model, clip, vae, picture, [0, 999], "a", "", SamplerSettings(1, 2, 3.0, "dpmpp_2m", "karras")
+    )
+    assert made.shape == (2, 64, 64, 3), "the size of the training"
+    assert made.isfinite().all()
+
+
+@torch.inference_mode()
+def test_normal_loaders_read_the_released_layout(run):
+    single = loading.load_single_frame(run / "export" / "single-frame")
+    assert single[0].model.diffusion_model is not None
+    model, clip, vae, clip_vision = loading.load_multi_frame(run / "export" / "multi-frame")
+    frames = interpolation.interpolate(
+        model,
+        clip,
+        vae,
+        clip_vision,
+        (torch.zeros(1, 90, 80, 3), torch.ones(1, 90, 80, 3)),
+        "a",
+        "",
+        SamplerSettings(1, 2, 7.5, "paintsundo_ddim", "trailing"),
+    )
+    assert frames.shape == (16, 64, 64, 3)
+    assert frames.isfinite().all()
+
+
+@torch.inference_mode()
+def test_both_vaes_see_the_same_latents_of_unit_variance(run, recordings):
+    image_vae = loading.load_single_frame(run / "export" / "single-frame", "fp32")[2]
+    video_vae = loading.load_multi_frame(run / "export" / "multi-frame", "fp32")[2]
+    states = np.concatenate(
+        [RecordedSequences(recordings, ((64, 64),)).states(i, [0, 400, 700]) for i in range(3)]
+    )
+    pictures = torch.from_numpy(states).float() / 255
+    one = image_vae.encode(pictures)
+    other = video_vae.encode(pictures)[0].transpose(0, 1)
+    assert (one - other).abs().max() < 1e-3 * one.abs().max()
+    assert 0.3 < float((one * 0.18215).std()) < 3
+
+
+def test_broken_off_stage_goes_on_where_it_was(run, recordings):
+    more = settings(image_vae={"steps": 3})
+    result = train(run, "image_vae", "--recordings", recordings, data=more)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert [int(row["step"]) for row in rows(run / "image_vae" / "log.csv")] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "text"),
+    [
+        (["single_frame"], None, "Run the stage image_vae first"),
+        (["image_vae", "--recordings", "{empty}"], None, "There are no recordings in"),
+        (["image_vae"], {"seed": 1}, "is no settings file"),
+        (["image_vae"], settings() | {"sizes": [[60, 64]]}, "multiples of 64"),
+        (["image_vae"], settings() | {"epochs": 3}, "has no epochs"),
+        (["image_vae"], narrow(), "96 channels wide at least"),
+    ],
+)
+def test_what_cannot_work_ends_with_the_reason(tmp_path, arguments, data, text):
+    (tmp_path / "empty").mkdir()
+    arguments = [argument.format(empty=tmp_path / "empty") for argument in arguments]
+    result = train(tmp_path / "run", *arguments, data=data)
+    assert result.returncode == 1
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_recordings_are_read_in_operation_steps(recordings):
+    source = RecordedSequences(recordings, ((64, 64), (128, 64)))
+    assert [entry.name for entry in source.recordings] == ["a", "b", "c.mp4"]
+    for index, color in enumerate(((255, 0, 0), (0, 0, 255), (0, 128, 0))):
+        finished, half, first, canvas = source.states(index, [0, 500, 999, CANVAS])
+        assert finished.shape == (64, 64, 3)
+        assert np.abs(finished[25, 25].astype(int) - color).max() < 12
+        ink = [(state.min(axis=2) < 200).mean() for state in (finished, half, first)]
+        assert ink[0] > ink[1] > ink[2]
+        assert (canvas == 255).all()
+
+
+def test_steps_are_spread_over_the_frames():
+    assert [frame_of_step(step, 11) for step in (0, 100, 500, 999, CANVAS)] == [10, 9, 5, 0, 0]
+    assert nearest_size(100, 50, ((64, 64), (128, 64), (64, 128))) == (128, 64)

@@ -1,0 +1,1 @@
+"""Training of small stand-in models: the pictures they learn from and the steps that make them."""

@@ -1,0 +1,96 @@
+"""Measure the demo checkpoint through the nodes: `python training/evaluate.py`. Writes docs/demo.md.
+
+Exit code 0 when all bars are met, 1 when one is missed or something went wrong. Runs under ComfyUI's Python, like
+train.py.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
+    sys.exit("evaluate.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
+sys.path.insert(0, str(ROOT))
+
+from tools.host import Host, HostError  # noqa: E402
+from tools.painter import DEMO_CHECKPOINT  # noqa: E402
+from training import hostpath  # noqa: E402
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ends the program where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="evaluate.py",
+        description="Measure checkpoints on held-out pictures through the nodes, on the CPU, and write the page about it.",
+    )
+    parser.add_argument("--single", default=DEMO_CHECKPOINT, help="single-frame checkpoint, as in its loader")
+    parser.add_argument("--multi", default=DEMO_CHECKPOINT, help="multi-frame checkpoint, as in its loader")
+    parser.add_argument("--pictures", type=_positive, default=64, help="pictures for keyframes (default: 64)")
+    parser.add_argument("--segments", type=_positive, default=64, help="segments (default: 64)")
+    parser.add_argument(
+        "--steps", type=_positive, help="sampling steps of both models (default: the nodes' own, 50)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "docs",
+        help="folder of demo.md and its pictures (default: docs)",
+    )
+    parser.add_argument(
+        "--save-results", type=Path, help="JSON file for the scores of each picture and segment"
+    )
+    return parser.parse_args(argv)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def command_line(options: argparse.Namespace) -> str:
+    """The command that measures the same again."""
+    words = ["python", "training/evaluate.py"]
+    for name in ("single", "multi", "pictures", "segments", "steps"):
+        value = getattr(options, name)
+        if value not in (None, DEMO_CHECKPOINT):
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    options = arguments()
+    try:
+        host = hostpath.encoded_host()
+        return hostpath.run_under_host(__file__) if host is None else measure(options, host)
+    except (HostError, ValueError, OSError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nCancelled.", file=sys.stderr)
+        return 130
+
+
+def measure(options: argparse.Namespace, host: Host) -> int:
+    """Measure, write the page and show the table; return the exit code."""
+    hostpath.prepare(threads=1)  # the networks run in the server
+    from training import evaluation, evaluation_page, evaluation_run
+
+    results = evaluation_run.evaluate(host, options, command_line(options))
+    page = evaluation_page.write(results, options.output)
+    if options.save_results:
+        options.save_results.parent.mkdir(parents=True, exist_ok=True)
+        options.save_results.write_text(results.as_json(), encoding="utf-8")
+    print(f"\n{evaluation.figure_table(results.figures)}\n\nWritten: {page}")
+    for note in results.resized:
+        print(f"Note: scaled {note} before comparing")
+    return 0 if all(figure.is_met for figure in results.figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

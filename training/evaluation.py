@@ -1,0 +1,310 @@
+"""How near a model's keyframes and segments come to true states: the figures, their bars, their tables. NumPy only.
+
+Pictures are uint8 (H, W, 3), series of them (N, H, W, 3). Errors are mean absolute differences in [0, 1].
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+KEYFRAME_STEPS = (0, 200, 400, 600, 800, 999)
+MIDDLE_STEPS = KEYFRAME_STEPS[1:-1]
+INK_BELOW = 0.94  # a pixel is ink where a channel is darker than this
+BLUR_SIGMA_PX = 1.5
+PSNR_MOST = 40.0  # or a white canvas that is met exactly carries a mean on its own
+
+BAR_FINISHED_DB = 22.0
+BAR_CANVAS_BRIGHTNESS = 0.97
+BAR_NEARER_SHARE = 0.75
+BAR_INK_SHARE = 0.95
+BAR_ENDS_DB = 20.0
+
+
+def unit(pictures: np.ndarray) -> np.ndarray:
+    """uint8 -> float64 in [0, 1]."""
+    return pictures.astype(np.float64) / 255
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB, at most PSNR_MOST."""
+    mean_square = float(np.mean((unit(one) - unit(other)) ** 2))
+    return PSNR_MOST if mean_square == 0 else min(PSNR_MOST, float(-10 * np.log10(mean_square)))
+
+
+def brightness(picture: np.ndarray) -> float:
+    """Mean of all channels, in [0, 1]."""
+    return float(unit(picture).mean())
+
+
+def ink(picture: np.ndarray) -> float:
+    """Share of the pixels that are not white: with a channel below INK_BELOW."""
+    return float((unit(picture) < INK_BELOW).any(axis=-1).mean())
+
+
+def blurred(picture: np.ndarray, sigma_px: float = BLUR_SIGMA_PX) -> np.ndarray:
+    """The picture under a Gaussian, float64 in [0, 1]; what lies outside is the nearest pixel of the edge."""
+    radius = int(np.ceil(3 * sigma_px))
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)
+    kernel /= kernel.sum()
+    result = np.pad(unit(picture), ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    for axis in (0, 1):
+        length = result.shape[axis] - 2 * radius
+        windows = (np.take(result, range(shift, shift + length), axis) for shift in range(kernel.size))
+        result = sum(weight * window for weight, window in zip(kernel, windows, strict=True))
+    return np.asarray(result)
+
+
+def cross_fade(start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:
+    """Straight mixtures of two pictures, both among them: float64 (frames, H, W, 3) in [0, 1]."""
+    shares = np.linspace(0, 1, frames)[:, None, None, None]
+    return (1 - shares) * unit(start) + shares * unit(end)
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of two float arrays."""
+    return float(np.abs(one - other).mean())
+
+
+@dataclass(frozen=True)
+class KeyframeScores:
+    """One picture's keyframes; the tuples have an entry for each of KEYFRAME_STEPS. Errors are of blurred pictures.
+
+    Attributes:
+        index: number of the picture.
+        finished_psnr: of step 0 against the input picture.
+        canvas_brightness: of the last step.
+        errors: of the keyframe against the true state.
+        input_errors: of the input picture against the true state.
+        canvas_errors: of a white canvas against the true state.
+        ink: of the keyframe.
+        true_ink: of the true state.
+    """
+
+    index: int
+    finished_psnr: float
+    canvas_brightness: float
+    errors: tuple[float, ...]
+    input_errors: tuple[float, ...]
+    canvas_errors: tuple[float, ...]
+    ink: tuple[float, ...]
+    true_ink: tuple[float, ...]
+
+    @property
+    def middle_error(self) -> float:
+        """Mean error at MIDDLE_STEPS; the order of the contact sheet."""
+        return mean(self.errors[1:-1])
+
+    def is_nearer(self, step: int) -> bool:
+        """Whether the keyframe is nearer to the true state than the input picture and than the canvas."""
+        place = KEYFRAME_STEPS.index(step)
+        return self.errors[place] < min(self.input_errors[place], self.canvas_errors[place])
+
+
+@dataclass(frozen=True)
+class SegmentScores:
+    """One segment between two true states.
+
+    Attributes:
+        index: number of the picture.
+        pair: operation steps of the first and the last frame.
+        first_psnr: of the first frame against the picture that was given.
+        last_psnr: likewise of the last frame.
+        error: of the frames between them against the true states.
+        fade_error: of a cross-fade of the two given pictures against the true states.
+    """
+
+    index: int
+    pair: tuple[int, int]
+    first_psnr: float
+    last_psnr: float
+    error: float
+    fade_error: float
+
+    @property
+    def excess(self) -> float:
+        """Error beyond the cross-fade's; the order of the contact sheet."""
+        return self.error - self.fade_error
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured figure and its bar, in words."""
+
+    what: str
+    measured: str
+    bar: str
+    is_met: bool
+
+
+def score_keyframes(index: int, predicted: np.ndarray, truth: np.ndarray) -> KeyframeScores:
+    """Compare keyframes at KEYFRAME_STEPS with the true states, of which the first was the input."""
+    canvas = np.full_like(truth[0], 255)
+    soft_input, soft_canvas = blurred(truth[0]), blurred(canvas)
+    soft_truth = [blurred(state) for state in truth]
+    return KeyframeScores(
+        index=index,
+        finished_psnr=psnr(predicted[0], truth[0]),
+        canvas_brightness=brightness(predicted[-1]),
+        errors=tuple(
+            difference(blurred(frame), state) for frame, state in zip(predicted, soft_truth, strict=True)
+        ),
+        input_errors=tuple(difference(soft_input, state) for state in soft_truth),
+        canvas_errors=tuple(difference(soft_canvas, state) for state in soft_truth),
+        ink=tuple(map(ink, predicted)),
+        true_ink=tuple(map(ink, truth)),
+    )
+
+
+def score_segment(
+    index: int, pair: tuple[int, int], predicted: np.ndarray, truth: np.ndarray
+) -> SegmentScores:
+    """Compare a segment's frames with the true states, of which the first and the last were given."""
+    fade = cross_fade(truth[0], truth[-1], len(truth))
+    return SegmentScores(
+        index=index,
+        pair=pair,
+        first_psnr=psnr(predicted[0], truth[0]),
+        last_psnr=psnr(predicted[-1], truth[-1]),
+        error=difference(unit(predicted[1:-1]), unit(truth[1:-1])),
+        fade_error=difference(fade[1:-1], unit(truth[1:-1])),
+    )
+
+
+def mean(values: Iterable[float]) -> float:
+    """Mean; NaN of nothing, which meets no bar."""
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else float("nan")
+
+
+def not_rising(values: Sequence[float]) -> list[bool]:
+    """For each two neighbours, whether the second is no larger than the first."""
+    return [after <= before for before, after in zip(values, values[1:], strict=False)]
+
+
+def percent(values: Iterable[bool]) -> str:
+    """Share of what is true, such as "75.0% (3 of 4)"."""
+    flags = list(values)
+    return f"{100 * mean(flags):.1f}% ({sum(flags)} of {len(flags)})"
+
+
+def keyframe_figures(scores: Sequence[KeyframeScores]) -> list[Figure]:
+    """What the single-frame model is held to."""
+    finished = [score.finished_psnr for score in scores]
+    canvas = [score.canvas_brightness for score in scores]
+    nearer = [score.is_nearer(step) for score in scores for step in MIDDLE_STEPS]
+    falls = [fall for score in scores for fall in not_rising(score.ink)]
+    pairs = [pair for score in scores for pair in zip(score.ink, score.ink[1:], strict=False)]
+    return [
+        Figure(
+            "Keyframe at step 0 against the input picture: mean PSNR",
+            f"{mean(finished):.2f} dB (lowest {min(finished):.2f})",
+            f"at least {BAR_FINISHED_DB:g} dB",
+            mean(finished) >= BAR_FINISHED_DB,
+        ),
+        Figure(
+            "Keyframe at step 999: mean brightness",
+            f"{mean(canvas):.4f} (lowest {min(canvas):.4f})",
+            f"at least {BAR_CANVAS_BRIGHTNESS:g}",
+            mean(canvas) >= BAR_CANVAS_BRIGHTNESS,
+        ),
+        Figure(
+            f"Keyframes at steps {', '.join(map(str, MIDDLE_STEPS))}: nearer to the true state than both the input "
+            "picture and the white canvas",
+            percent(nearer),
+            f"at least {BAR_NEARER_SHARE:.0%}",
+            mean(nearer) >= BAR_NEARER_SHARE,
+        ),
+        Figure(
+            "Ink does not rise from one keyframe to the next",
+            f"{percent(falls)}; falls in {percent(after < before for before, after in pairs)}",
+            f"at least {BAR_INK_SHARE:.0%}",
+            mean(falls) >= BAR_INK_SHARE,
+        ),
+    ]
+
+
+def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
+    """What the multi-frame model is held to."""
+    ends = {
+        "First": [score.first_psnr for score in scores],
+        "Last": [score.last_psnr for score in scores],
+    }
+    error, fade_error = mean(score.error for score in scores), mean(score.fade_error for score in scores)
+    return [
+        *(
+            Figure(
+                f"{end} frame of a segment against the picture that was given: mean PSNR",
+                f"{mean(values):.2f} dB (lowest {min(values):.2f})",
+                f"at least {BAR_ENDS_DB:g} dB",
+                mean(values) >= BAR_ENDS_DB,
+            )
+            for end, values in ends.items()
+        ),
+        Figure(
+            "Frames between them against the true states: mean absolute error",
+            f"{error:.4f}; lower than the cross-fade's in {percent(score.excess < 0 for score in scores)}",
+            f"below {fade_error:.4f}, a cross-fade's",
+            error < fade_error,
+        ),
+    ]
+
+
+def figure_table(figures: Sequence[Figure]) -> str:
+    """Markdown table of figures."""
+    rows = [
+        (figure.what, figure.measured, figure.bar, "yes" if figure.is_met else "**no**") for figure in figures
+    ]
+    return markdown_table(("Figure", "Measured", "Bar", "Met"), rows)
+
+
+def step_table(scores: Sequence[KeyframeScores]) -> str:
+    """Markdown table of the means at each step."""
+    columns: list[Callable[[KeyframeScores], tuple[float, ...]]] = [
+        lambda score: score.errors,
+        lambda score: score.input_errors,
+        lambda score: score.canvas_errors,
+        lambda score: score.ink,
+        lambda score: score.true_ink,
+    ]
+    rows = []
+    for place, step in enumerate(KEYFRAME_STEPS):
+        is_middle = step in MIDDLE_STEPS
+        nearer = percent(score.is_nearer(step) for score in scores) if is_middle else ""
+        means = (f"{mean(column(score)[place] for score in scores):.4f}" for column in columns)
+        rows.append((str(step), nearer, *means))
+    head = ("Step", "Nearer than both", "Error", "Input's error", "Canvas's error", "Ink", "True ink")
+    return markdown_table(head, rows)
+
+
+def pair_table(scores: Sequence[SegmentScores]) -> str:
+    """Markdown table of the means of each pair of steps."""
+    rows = []
+    for pair in sorted({score.pair for score in scores}):
+        group = [score for score in scores if score.pair == pair]
+        rows.append(
+            (
+                f"{pair[0]} to {pair[1]}",
+                str(len(group)),
+                f"{mean(score.first_psnr for score in group):.2f}",
+                f"{mean(score.last_psnr for score in group):.2f}",
+                f"{mean(score.error for score in group):.4f}",
+                f"{mean(score.fade_error for score in group):.4f}",
+                percent(score.excess < 0 for score in group),
+            )
+        )
+    head = ("Steps", "Segments", "First, dB", "Last, dB", "Error", "Cross-fade's error", "Lower than it")
+    return markdown_table(head, rows)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def chosen_cases(values: Sequence[float]) -> list[tuple[str, int]]:
+    """Places of the lowest, the middle and the highest value: best, typical, worst; fewer where there are fewer."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    named = {order[-1]: "worst", order[(len(order) - 1) // 2]: "typical", order[0]: "best"}
+    return [(name, place) for place, name in reversed(named.items())]

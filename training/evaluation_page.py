@@ -1,0 +1,198 @@
+"""What an evaluation leaves behind: the page with the figures, and the contact sheets."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from . import evaluation as ev
+
+SHEET_BYTES = 600_000
+COLOURS = 256
+MARGIN_PX, TEXT_PX, GUTTER_PX = 6, 16, 72
+PAPER, TEXT = (226, 226, 226), (60, 60, 60)  # grey, so that a white canvas shows
+FRAMES_SHOWN = (0, 3, 6, 9, 12, 15)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Pictures beside the true states: uint8 (N, H, W, 3) each."""
+
+    truth: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured; scores and pictures in the same order.
+
+    Attributes:
+        keyframes: scores of each picture.
+        keyframe_pictures: what they are of.
+        segments: scores of each segment.
+        segment_pictures: what they are of.
+        command: how it was measured.
+        checkpoints: names of the single-frame and of the multi-frame checkpoint.
+        sampling: the number of sampling steps, in words.
+        resized: sizes of results that had to be scaled to the true states' size, in words.
+    """
+
+    keyframes: list[ev.KeyframeScores]
+    keyframe_pictures: list[Compared]
+    segments: list[ev.SegmentScores]
+    segment_pictures: list[Compared]
+    command: str
+    checkpoints: tuple[str, str]
+    sampling: str
+    resized: tuple[str, ...]
+
+    @property
+    def figures(self) -> list[ev.Figure]:
+        """All figures with their bars."""
+        return ev.keyframe_figures(self.keyframes) + ev.segment_figures(self.segments)
+
+    def as_json(self) -> str:
+        """The figures, and the scores of every picture and segment."""
+        content = {
+            "command": self.command,
+            "checkpoints": self.checkpoints,
+            "sampling": self.sampling,
+            "resized": self.resized,
+            "figures": [asdict(figure) for figure in self.figures],
+            "keyframe_steps": ev.KEYFRAME_STEPS,
+            "keyframes": [asdict(score) for score in self.keyframes],
+            "segments": [asdict(score) for score in self.segments],
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+
+def write(results: Results, output: Path) -> Path:
+    """Write demo.md and its two pictures into a folder; return the page."""
+    (output / "pictures").mkdir(parents=True, exist_ok=True)
+    save_small(keyframe_sheet(results), output / "pictures" / "demo_keyframes.png")
+    save_small(segment_sheet(results), output / "pictures" / "demo_segments.png")
+    page = output / "demo.md"
+    page.write_text(page_text(results), encoding="utf-8")
+    return page
+
+
+def page_text(results: Results) -> str:
+    """The page in Markdown."""
+    single, multi = results.checkpoints
+    names = f"*{single}*" if single == multi else f"*{single}* and *{multi}*"
+    missed = sum(not figure.is_met for figure in results.figures)
+    verdict = "All bars are met." if not missed else f"{missed} of {len(results.figures)} bars are missed."
+    true_falls = ev.percent(fall for score in results.keyframes for fall in ev.not_rising(score.true_ink))
+    scaled = ""
+    if results.resized:
+        scaled = f"\n\n**Note.** Results of another size were scaled to the true state's: {'; '.join(results.resized)}."
+    return f"""# How well the demo checkpoint paints
+
+{names}, measured on {len(results.keyframes)} pictures and {len(results.segments)} segments of the held-out seeds. {verdict}
+
+{ev.figure_table(results.figures)}
+
+This page and its pictures are written by one command, which ends with exit code 1 when a bar is missed:
+
+```
+{results.command}
+```
+
+## How it is measured
+
+Through the pack's nodes: a ComfyUI with the pack is started on the CPU, pictures are uploaded, and what Save Image writes is compared. All widgets are at their defaults ({results.sampling}; no prompt for the keyframes); width and height are 0, so the checkpoint's own trained sizes are used.{scaled}
+
+The pictures are those of the procedural painter with the seeds from 0 on; the training uses seeds from `first_seed` in `training/demo.json` on. The painter knows the true state at each operation step. They are of the same kind as the training's pictures, so nothing here tells how other pictures fare.
+
+- **PSNR** of one picture counts {ev.PSNR_MOST:g} dB at most, so that a blank canvas that is met exactly does not carry the mean.
+- **Error** is the mean absolute difference in [0, 1]. For keyframes both pictures are blurred first (Gaussian, sigma {ev.BLUR_SIGMA_PX:g} pixels); for segments they are not.
+- **Ink** is the share of pixels with a channel below {ev.INK_BELOW:g}. An equal share counts as not rising; the second number leaves those out. In the true states ink does not rise in {true_falls} of the neighbouring pairs.
+- **Segments** lie between two true states, of a lower step and of a higher one, in undo order. Segment n is of picture n, and the pairs of the default chain take turns. The cross-fade mixes the two given pictures evenly.
+
+## Keyframes by step
+
+{ev.step_table(results.keyframes)}
+
+![True states above, keyframes below, at six steps](pictures/demo_keyframes.png)
+
+The pictures with the lowest, the middle and the highest error (mean of the steps {", ".join(map(str, ev.MIDDLE_STEPS))}).
+
+## Segments by pair of steps
+
+{ev.pair_table(results.segments)}
+
+![True states above, frames below, of three segments](pictures/demo_segments.png)
+
+The segments with the lowest, the middle and the highest error in comparison with the cross-fade's (the one minus the other).
+"""
+
+
+def keyframe_sheet(results: Results) -> Image.Image:
+    """Best, typical and worst keyframes."""
+    cases = []
+    for name, place in ev.chosen_cases([score.middle_error for score in results.keyframes]):
+        score = results.keyframes[place]
+        label = f"{name}: picture {score.index}, error {score.middle_error:.4f}"
+        cases.append((label, results.keyframe_pictures[place]))
+    return sheet([f"step {step}" for step in ev.KEYFRAME_STEPS], cases)
+
+
+def segment_sheet(results: Results) -> Image.Image:
+    """Best, typical and worst segments."""
+    cases = []
+    for name, place in ev.chosen_cases([score.excess for score in results.segments]):
+        score, pictures = results.segments[place], results.segment_pictures[place]
+        label = (
+            f"{name}: picture {score.index}, steps {score.pair[0]} to {score.pair[1]}, "
+            f"error {score.error:.4f}, cross-fade's {score.fade_error:.4f}"
+        )
+        shown = list(FRAMES_SHOWN)
+        cases.append((label, Compared(pictures.truth[shown], pictures.predicted[shown])))
+    return sheet([f"frame {frame + 1}" for frame in FRAMES_SHOWN], cases)
+
+
+def sheet(columns: Sequence[str], cases: Sequence[tuple[str, Compared]]) -> Image.Image:
+    """A labelled case after the other: a row of true states, below it the row of predictions."""
+    tile_width = max(pictures.truth.shape[2] for _, pictures in cases) + MARGIN_PX
+    heights = [2 * (pictures.truth.shape[1] + MARGIN_PX) + TEXT_PX + MARGIN_PX for _, pictures in cases]
+    size = (
+        GUTTER_PX + len(columns) * tile_width + MARGIN_PX,
+        TEXT_PX + MARGIN_PX + sum(heights) + MARGIN_PX,
+    )
+    image = Image.new("RGB", size, PAPER)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default()
+    for column, text in enumerate(columns):
+        draw.text((GUTTER_PX + column * tile_width, MARGIN_PX), text, fill=TEXT, font=font)
+    top = TEXT_PX + MARGIN_PX
+    for (label, pictures), height in zip(cases, heights, strict=True):
+        draw.text((MARGIN_PX, top + 2), label, fill=TEXT, font=font)
+        y = top + TEXT_PX
+        for name, row in (("truth", pictures.truth), ("prediction", pictures.predicted)):
+            draw.text((MARGIN_PX, y + row.shape[1] // 2), name, fill=TEXT, font=font)
+            for column, picture in enumerate(row):
+                image.paste(Image.fromarray(picture), (GUTTER_PX + column * tile_width, y))
+            y += row.shape[1] + MARGIN_PX
+        top += height
+    return image
+
+
+def save_small(image: Image.Image, target: Path, most_bytes: int = SHEET_BYTES) -> None:
+    """Save a PNG of at most so many bytes: with a palette if it has to be, and then smaller."""
+    data = png(image)
+    scaled = image
+    while len(data) > most_bytes:
+        data = png(scaled.quantize(COLOURS, dither=Image.Dither.NONE))
+        size = (round(scaled.width * 0.85), round(scaled.height * 0.85))
+        scaled = scaled.resize(size, Image.Resampling.LANCZOS)
+    target.write_bytes(data)
+
+
+def png(image: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,195 @@
+"""Drives a real ComfyUI with held-out pictures: the pack's own nodes make what is compared."""
+
+import argparse
+import io
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from tools.comfy_client import ComfyClient, Json, Prompt
+from tools.host import Host, HostError, tail
+from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER, make_server, server_errors
+from tools.pictures import png_bytes
+from tools.workflow import widgets_of
+
+from .evaluation import KEYFRAME_STEPS, score_keyframes, score_segment
+from .evaluation_page import Compared, Results
+from .segments import default_segments, segment_steps
+from .sequences import ProceduralSequences, SequenceSource
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = ROOT / "training" / "demo.json"
+HELD_OUT_SEED = 0
+LOAD, SAVE = "LoadImage", "SaveImage"
+
+
+class Evaluator:
+    """Makes pictures with the nodes of a running server.
+
+    Args:
+        client: of the server.
+        single: name of the single-frame checkpoint in its loader.
+        multi: name of the multi-frame checkpoint in its loader.
+        steps: sampling steps, None for the nodes' defaults.
+    """
+
+    def __init__(self, client: ComfyClient, single: str, multi: str, steps: int | None) -> None:
+        self.client, self.single, self.multi = client, single, multi
+        self.sampling = {} if steps is None else {"steps": steps}
+        self.object_info = client.object_info()
+        self.resized: dict[str, None] = {}  # in the order of their appearance
+
+    def keyframes(self, index: int, truth: np.ndarray) -> Compared:
+        """Keyframes of a finished picture, which is truth[0], at KEYFRAME_STEPS."""
+        prompt = {
+            "load": self.node(SINGLE_LOADER, checkpoint=self.single),
+            "image": self.picture(f"heldout_{index}.png", truth[0]),
+            "make": self.node(
+                KEYFRAMES,
+                model=["load", 0],
+                clip=["load", 1],
+                vae=["load", 2],
+                image=["image", 0],
+                operation_steps=", ".join(map(str, KEYFRAME_STEPS)),
+                width=0,
+                height=0,
+                **self.sampling,
+            ),
+        }
+        return self.compare("keyframes", prompt, truth)
+
+    def segment(self, index: int, pair: tuple[int, int], truth: np.ndarray) -> Compared:
+        """Frames between truth[0] and truth[-1]."""
+        name = f"heldout_{index}_{pair[0]}_{pair[1]}"
+        prompt = {
+            "load": self.node(MULTI_LOADER, checkpoint=self.multi),
+            "start": self.picture(f"{name}_start.png", truth[0]),
+            "end": self.picture(f"{name}_end.png", truth[-1]),
+            "make": self.node(
+                INTERPOLATE,
+                model=["load", 0],
+                clip=["load", 1],
+                vae=["load", 2],
+                clip_vision=["load", 3],
+                start_image=["start", 0],
+                end_image=["end", 0],
+                **self.sampling,
+            ),
+        }
+        return self.compare("segments", prompt, truth)
+
+    def sampling_in_words(self) -> str:
+        """How many sampling steps both nodes take, and whether that is their default."""
+        if self.sampling:
+            return f"except for {self.sampling['steps']} sampling steps"
+        steps = [self.node(kind)["inputs"]["steps"] for kind in (KEYFRAMES, INTERPOLATE)]
+        return f"{steps[0]} sampling steps for keyframes, {steps[1]} for segments"
+
+    def node(self, node_type: str, **inputs: object) -> Json:
+        """A node of a prompt, with the defaults that the server names."""
+        widgets = widgets_of(self.object_info[node_type])
+        defaults = {widget.name: widget.default for widget in widgets if widget.is_sent}
+        return {"class_type": node_type, "inputs": {**defaults, **inputs}}
+
+    def picture(self, name: str, pixels: np.ndarray) -> Json:
+        """A node that loads a picture, which is uploaded here."""
+        return self.node(
+            LOAD,
+            image=self.client.upload_image(png_bytes(Image.fromarray(np.ascontiguousarray(pixels))), name),
+        )
+
+    def compare(self, what: str, prompt: Prompt, truth: np.ndarray) -> Compared:
+        """Run a prompt whose node "make" makes as many pictures as there are true states."""
+        prompt["save"] = self.node(SAVE, images=["make", 0], filename_prefix="evaluation")
+        files = self.client.run(prompt)["save"]["images"]
+        if len(files) != len(truth):
+            raise HostError(f"The {what} are {len(files)} pictures, and {len(truth)} were expected.")
+        height, width = truth.shape[1:3]
+        pictures = []
+        for file in files:
+            picture = Image.open(io.BytesIO(self.client.view(file))).convert("RGB")
+            if picture.size != (width, height):
+                self.resized[f"{what} from {picture.width} x {picture.height} to {width} x {height}"] = None
+                picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+            pictures.append(np.asarray(picture))
+        return Compared(truth, np.stack(pictures))
+
+
+def held_out_pictures(count: int) -> ProceduralSequences:
+    """Sequences of the procedural painter that the training never sees, in its sizes.
+
+    Raises:
+        ValueError: so many that they would reach into the training's.
+    """
+    settings = json.loads(SETTINGS.read_text(encoding="utf-8"))
+    available = settings["first_seed"] - HELD_OUT_SEED
+    if count > available:
+        raise ValueError(f"There are {available} held-out pictures, and {count} are asked for.")
+    sizes = tuple((height, width) for height, width in settings["sizes"])
+    return ProceduralSequences(HELD_OUT_SEED, available, sizes)
+
+
+def evaluate(host: Host, options: argparse.Namespace, command: str) -> Results:
+    """Measure the checkpoints that the options name.
+
+    Raises:
+        HostError: anything that went wrong with the server, in words.
+        ValueError: more pictures are asked for than there are.
+    """
+    source = held_out_pictures(max(options.pictures, options.segments))
+    with tempfile.TemporaryDirectory(prefix="paintsundo-evaluation-") as folder, server_errors():
+        server = make_server(ROOT, host, use_cpu=True, is_painting=True)
+        # Hundreds of pictures, none of which anyone looks for among their own.
+        for name in ("input", "output"):
+            (Path(folder) / name).mkdir()
+            server.extra_args += (f"--{name}-directory", str(Path(folder) / name))
+        with server:
+            try:
+                evaluator = Evaluator(server.client, options.single, options.multi, options.steps)
+                if KEYFRAMES not in evaluator.object_info:
+                    raise HostError(
+                        f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}"
+                    )
+                return _measure(evaluator, source, options, command)
+            except ConnectionError as error:
+                raise HostError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
+
+
+def _measure(
+    evaluator: Evaluator, source: SequenceSource, options: argparse.Namespace, command: str
+) -> Results:
+    keyframes, keyframe_pictures = [], []
+    segments, segment_pictures = [], []
+    with tqdm(total=options.pictures + options.segments, desc="keyframes", unit="run") as bar:
+        for index in range(options.pictures):
+            compared = evaluator.keyframes(index, source.states(index, KEYFRAME_STEPS))
+            keyframe_pictures.append(compared)
+            keyframes.append(score_keyframes(index, compared.predicted, compared.truth))
+            bar.update()
+        bar.set_description("segments")
+        for index, pair in enumerate(_pairs(options.segments)):
+            compared = evaluator.segment(index, pair, source.states(index, segment_steps(*pair)))
+            segment_pictures.append(compared)
+            segments.append(score_segment(index, pair, compared.predicted, compared.truth))
+            bar.update()
+    return Results(
+        keyframes=keyframes,
+        keyframe_pictures=keyframe_pictures,
+        segments=segments,
+        segment_pictures=segment_pictures,
+        command=command,
+        checkpoints=(options.single, options.multi),
+        sampling=evaluator.sampling_in_words(),
+        resized=tuple(evaluator.resized),
+    )
+
+
+def _pairs(count: int) -> Sequence[tuple[int, int]]:
+    """Pairs of the default chain, which take turns."""
+    pairs = default_segments()
+    return [pairs[number % len(pairs)] for number in range(count)]

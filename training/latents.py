@@ -1,0 +1,99 @@
+"""What the diffusion stages train on: sequences encoded once, kept in files of a run."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from comfy.clip_vision import ClipVisionModel
+from comfy.ldm.models.autoencoder import AutoencoderKL
+from torch import Tensor
+from tqdm import tqdm
+
+from paintsundo_models.constants import LATENT_SCALE
+
+from .encoders import look
+from .pictures import to_pixels
+from .segments import random_segment, segment_steps
+from .sequences import SequenceSource
+
+PER_FILE = 50
+
+
+@dataclass(frozen=True)
+class EncodedSequence:
+    """Scaled latents of a sequence: the finished picture and some segments."""
+
+    finished: Tensor  # (4, h, w)
+    segments: Tensor  # (N, 16, 4, h, w)
+    steps: Tensor  # (N, 16) operation steps, int16
+    looks: Tensor  # (N, 2, L, D) vision tokens of each segment's first and last picture
+
+
+def encode_sequences(
+    source: SequenceSource,
+    count: int,
+    segments: int,
+    vae: AutoencoderKL,
+    vision: ClipVisionModel,
+    folder: Path,
+    seed: int,
+) -> None:
+    """Encode sequences into files of PER_FILE; those that are there already are left alone.
+
+    Args:
+        source: of the sequences.
+        count: how many of it; less where it has less.
+        segments: of each sequence.
+        vae: the image VAE, whitened.
+        vision: the vision encoder.
+        folder: of the files.
+        seed: of the choice of segments.
+    """
+    device = next(vae.parameters()).device
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in tqdm(range(0, min(count, len(source)), PER_FILE), desc="latents", unit="file"):
+        path = folder / f"{start:06}.pt"
+        if path.exists():
+            continue
+        encoded = []
+        for index in range(start, min(start + PER_FILE, count, len(source))):
+            generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
+            steps = [segment_steps(*random_segment(generator)) for _ in range(segments)]
+            pixels = to_pixels(source.states(index, [0, *(step for row in steps for step in row)]))
+            videos = pixels[1:].unflatten(0, (segments, -1))
+            latent = encode(vae, pixels.to(device)).half().cpu()
+            sequence = EncodedSequence(
+                finished=latent[0],
+                segments=latent[1:].unflatten(0, (segments, -1)),
+                steps=torch.tensor(steps, dtype=torch.int16),
+                looks=look(vision, videos[:, [0, -1]].flatten(0, 1)).half().unflatten(0, (segments, 2)),
+            )
+            encoded.append(vars(sequence))
+        unfinished = path.with_suffix(".unfinished")
+        torch.save(encoded, unfinished)
+        os.replace(unfinished, path)
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, pixels: Tensor) -> Tensor:
+    """Scaled latents, the mode of the posterior: (N, 3, H, W) in [-1, 1] -> (N, 4, H/8, W/8) float32."""
+    with torch.autocast(pixels.device.type, torch.bfloat16):
+        moments = vae.quant_conv(vae.encoder(pixels))
+    return moments.float().chunk(2, dim=1)[0] * LATENT_SCALE
+
+
+def load_sequences(folder: Path) -> dict[tuple[int, int], list[EncodedSequence]]:
+    """All encoded sequences of a folder by the (h, w) of their latents.
+
+    Raises:
+        ValueError: there are none.
+    """
+    groups: dict[tuple[int, int], list[EncodedSequence]] = {}
+    for path in sorted(folder.glob("*.pt")):
+        for entry in torch.load(path, weights_only=True):
+            sequence = EncodedSequence(**entry)
+            groups.setdefault(tuple(sequence.finished.shape[1:]), []).append(sequence)
+    if not groups:
+        raise ValueError(f"There are no encoded sequences in {folder}. Run the stage latents first.")
+    return groups

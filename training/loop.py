@@ -1,0 +1,175 @@
+"""The training loop of every stage: resumable, with averaged weights, a progress bar, a log and sample sheets."""
+
+import copy
+import csv
+import math
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .settings import StageSettings
+
+SAVE_EVERY_S = 240.0
+"""Seconds between checkpoints; a run that is broken off loses at most so much."""
+
+
+class Stage(Protocol):
+    """What a stage brings to the loop."""
+
+    name: str
+    network: nn.Module  # is trained: those of its parameters that require gradients
+
+    def loss(self, generator: torch.Generator, progress: float) -> Tensor:
+        """The loss of a fresh batch; everything random comes from the generator. progress: 0 to 1, how far training is."""
+        ...
+
+    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        """A sheet and figures of what the network, with averaged weights, can do on pictures it is not trained on."""
+        ...
+
+
+class Run:
+    """A stage's folder: last.pt to resume from, weights.pt when it is done, log.csv, samples.csv and samples/."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder / name
+        (self.folder / "samples").mkdir(parents=True, exist_ok=True)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "last.pt"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights.pt"
+
+    def log(self, row: dict[str, float], name: str = "log") -> None:
+        """Add a line to a log."""
+        path = self.folder / f"{name}.csv"
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: torch.device) -> None:
+    """Train a stage to its number of steps, from where its folder says it is.
+
+    Args:
+        stage: what to train.
+        settings: how.
+        run: the stage's folder.
+        seed: of batches and noise; with the step number it decides everything random.
+        device: where the network and the batches are.
+    """
+    network = stage.network.to(device)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
+    )
+    averaged = copy.deepcopy(network).requires_grad_(False)
+    step, seconds = _resume(run, network, averaged, optimizer)
+    bar = tqdm(total=settings.steps, initial=step, desc=stage.name, unit="step", dynamic_ncols=True)
+    saved = started = time.monotonic()
+    losses: list[float] = []
+    while step < settings.steps:
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * learning_rate_factor(step, settings)
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = stage.loss(generator, step / settings.steps)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, settings.clip)
+        optimizer.step()
+        _average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
+        step += 1
+        losses.append(loss.item())
+        bar.update()
+        if step % 20 == 0 or step == settings.steps:
+            mean = sum(losses) / len(losses)
+            spent = seconds + time.monotonic() - started
+            bar.set_postfix_str(f"loss {mean:.4f}")
+            run.log(
+                {
+                    "step": step,
+                    "loss": round(mean, 6),
+                    "learning_rate": optimizer.param_groups[0]["lr"],
+                    "seconds": round(spent),
+                }
+            )
+            losses.clear()
+        if time.monotonic() - saved > SAVE_EVERY_S or step == settings.steps:
+            spent = seconds + time.monotonic() - started
+            _save(run, network, averaged, optimizer, step, spent)
+            with torch.no_grad():
+                sheet, figures = stage.sample(averaged.eval())
+            sheet.save(run.folder / "samples" / f"{step:06}.png")
+            run.log({"step": step, **figures}, "samples")
+            saved = time.monotonic()
+    bar.close()
+    _write(averaged.state_dict(), run.weights)
+
+
+def learning_rate_factor(step: int, settings: StageSettings) -> float:
+    """Share of the learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
+    if step < settings.warmup:
+        return (step + 1) / settings.warmup
+    progress = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+
+
+def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    with torch.no_grad():
+        for old, new in zip(averaged.parameters(), network.parameters(), strict=True):
+            old.lerp_(new, 1 - decay)
+
+
+def _save(
+    run: Run,
+    network: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+) -> None:
+    state = {
+        "network": network.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "seconds": seconds,
+    }
+    _write(state, run.state)
+
+
+def _write(state: dict, path: Path) -> None:
+    """Write a file that is either old or new, never half of one."""
+    unfinished = path.with_suffix(".unfinished")
+    torch.save(state, unfinished)
+    os.replace(unfinished, path)
+
+
+def _resume(
+    run: Run, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, float]:
+    if not run.state.exists():
+        return 0, 0.0
+    state = torch.load(run.state, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["network"])
+    averaged.load_state_dict(state["averaged"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"], state["seconds"]
+
+
+def draw(generator: torch.Generator, below: int) -> int:
+    """A whole number from 0 to below - 1."""
+    return int(torch.randint(below, (1,), generator=generator))

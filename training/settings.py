@@ -1,0 +1,102 @@
+"""What a training run is made of: one JSON file, read strictly."""
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+NARROWEST_UNET = 96
+"""Three channels in each of the 32 groups of a group norm."""
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """One stage's optimisation."""
+
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup: int = 100  # steps of linear rise; a cosine falls to a hundredth over the rest
+    weight_decay: float = 0.01
+    ema: float = 0.999  # decay of the averaged weights, which are what is used
+    clip: float = 1.0  # largest norm of the gradient
+    crop: int = 0  # side of random crops in pixels (the VAEs' stages), 0: whole pictures
+    late_crop: int = 0  # the same for the end of the training, with as many pixels a batch; 0: as `crop`
+    late_from: float = 1.0  # share of the steps from which it is used
+    sequences: int = 0  # how many of the source are kept in memory (the VAEs' stages)
+    frames: int = 16  # of a segment that are used at once (the video VAE's stage)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Widths of the networks; the structure is the released models'."""
+
+    vae_width: int
+    vae_multipliers: tuple[int, ...]
+    vae_blocks: int
+    unet_width: int
+    unet_multipliers: tuple[int, ...]
+    unet_blocks: int
+    unet_heads: int
+    video_unet_width: int
+    video_unet_multipliers: tuple[int, ...]
+    video_unet_blocks: int
+    video_unet_attention: tuple[bool, ...]
+    video_unet_head_channels: int
+    context: int  # width of text and image tokens
+    text_layers: int
+    vision_width: int
+    vision_layers: int
+    projection_width: int
+    projection_layers: int
+    image_tokens: int  # of each frame
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run."""
+
+    seed: int
+    sizes: tuple[tuple[int, int], ...]  # (height, width) of the pictures, multiples of 64
+    sequences: int  # how many are encoded for the diffusion stages
+    segments_per_sequence: int
+    first_seed: int  # of the procedural painter; seeds below it are never trained on
+    dropout: float  # share of the training in which text and pictures are dropped, for guidance
+    networks: Networks
+    stages: dict[str, StageSettings]
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a settings file.
+
+    Raises:
+        ValueError: an entry is missing, unknown, or of the wrong kind.
+    """
+    data = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        data["networks"] = _build(Networks, data["networks"])
+        data["stages"] = {name: _build(StageSettings, entry) for name, entry in data["stages"].items()}
+        settings = _build(Settings, data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is no settings file: {error}. Compare it with training/demo.json."
+        ) from error
+    for height, width in settings.sizes:
+        if height % 64 or width % 64:
+            raise ValueError(f"{path}: sizes must be multiples of 64, and {width}x{height} is none.")
+    if settings.networks.unet_width < NARROWEST_UNET:
+        raise ValueError(
+            f"{path}: unet_width has to be {NARROWEST_UNET} channels wide at least (see networks.begin_as_identity)."
+        )
+    return settings
+
+
+def _build(cls: type, entries: dict[str, Any]) -> Any:
+    unknown = entries.keys() - {field.name for field in fields(cls)}
+    if unknown:
+        raise KeyError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
+    return cls(**{name: _tuples(value) for name, value in entries.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

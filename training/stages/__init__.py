@@ -1,0 +1,156 @@
+"""The stages of training, in order: the two VAEs with the encoding between them, the two diffusion networks, the export."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .. import encoders, networks
+from ..export import export_multi_frame, export_single_frame
+from ..latents import encode_sequences, load_sequences
+from ..loop import Run, train
+from ..pictures import PictureSet, to_pixels
+from ..sequences import ProceduralSequences, RecordedSequences, SequenceSource
+from ..settings import Settings, load_settings
+from .image_vae import ImageVAEStage, whiten
+from .multi_frame import SHOWN_SEGMENTS, MultiFrameStage
+from .single_frame import SingleFrameStage
+from .video_vae import VideoVAEStage
+
+ENDLESS = 10**6
+"""The procedural painter does not run out of seeds."""
+
+
+def run(stages: Sequence[str], settings_file: Path, folder: Path, recordings: Path | None) -> None:
+    """Do the stages named.
+
+    Args:
+        stages: of train.STAGES.
+        settings_file: see settings.Settings.
+        folder: of the run.
+        recordings: folder of recordings to train on, or None for the procedural painter.
+
+    Raises:
+        ValueError: settings or recordings that cannot be used.
+        FileNotFoundError: a stage needs an earlier one's result.
+    """
+    trainer = Trainer(load_settings(settings_file), folder, recordings)
+    for stage in stages:
+        getattr(trainer, stage)()
+
+
+class Trainer:
+    """The stages of one run; each method is one of train.STAGES."""
+
+    def __init__(self, settings: Settings, folder: Path, recordings: Path | None) -> None:
+        self.settings, self.folder = settings, folder
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(settings.seed)  # of the networks' first weights
+        self.source: SequenceSource = (
+            RecordedSequences(recordings, settings.sizes)
+            if recordings
+            else ProceduralSequences(settings.first_seed, ENDLESS, settings.sizes)
+        )
+        self.held_out = ProceduralSequences(0, settings.first_seed, settings.sizes)
+
+    def image_vae(self) -> None:
+        """Train the image VAE, then bring its latents to unit variance."""
+        settings = self.settings.stages["image_vae"]
+        network = networks.image_vae(self.settings.networks)
+        stage = ImageVAEStage(network, self.source, self.held_out, settings, self.device)
+        run = self._run("image_vae")
+        train(stage, settings, run, self.settings.seed, self.device)
+        vae = self._trained(networks.image_vae(self.settings.networks), "image_vae")
+        pictures = PictureSet(self.source, 60, 4, torch.Generator().manual_seed(1))
+        whiten(vae, pictures.batch(120, 0, torch.Generator().manual_seed(2)).to(self.device))
+        torch.save(vae.state_dict(), run.folder / "whitened.pt")
+
+    def latents(self) -> None:
+        """Encode the sequences that the diffusion stages train on."""
+        encode_sequences(
+            self.source,
+            self.settings.sequences,
+            self.settings.segments_per_sequence,
+            self._image_vae(),
+            encoders.vision_encoder(self.settings.networks),
+            self.folder / "latents",
+            self.settings.seed,
+        )
+
+    def video_vae(self) -> None:
+        """Train the video VAE's decoder."""
+        settings = self.settings.stages["video_vae"]
+        network = networks.video_vae(self.settings.networks)
+        stage = VideoVAEStage(network, self._image_vae(), self.source, self.held_out, settings, self.device)
+        train(stage, settings, self._run("video_vae"), self.settings.seed, self.device)
+
+    def single_frame(self) -> None:
+        """Train the single-frame UNet."""
+        settings = self.settings.stages["single_frame"]
+        stage = SingleFrameStage(
+            networks.single_frame_unet(self.settings.networks),
+            self._image_vae(),
+            load_sequences(self.folder / "latents"),
+            encoders.prompt_embeddings(self.settings.networks, encoders.SINGLE_FRAME),
+            self.held_out,
+            settings,
+            self.device,
+        )
+        train(stage, settings, self._run("single_frame"), self.settings.seed, self.device)
+
+    def multi_frame(self) -> None:
+        """Train the 3D UNet."""
+        settings = self.settings.stages["multi_frame"]
+        vision = encoders.vision_encoder(self.settings.networks)
+        shown = [to_pixels(self.held_out.states(0, [pair[0], pair[1]])) for pair in SHOWN_SEGMENTS]
+        grey = {
+            (height // 8, width // 8): encoders.look(vision, torch.zeros(2, 3, height, width))
+            for height, width in self.settings.sizes
+        }
+        stage = MultiFrameStage(
+            networks.multi_frame_unet(self.settings.networks),
+            self._trained(networks.video_vae(self.settings.networks), "video_vae"),
+            load_sequences(self.folder / "latents"),
+            encoders.prompt_embeddings(self.settings.networks, encoders.MULTI_FRAME),
+            grey,
+            [encoders.look(vision, pixels)[None] for pixels in shown],
+            self.held_out,
+            self.settings.dropout,
+            settings,
+            self.device,
+        )
+        train(stage, settings, self._run("multi_frame"), self.settings.seed, self.device)
+
+    def export(self) -> None:
+        """Write both checkpoints in the released layout."""
+        widths = self.settings.networks
+        files = [
+            export_single_frame(
+                self.settings,
+                self._image_vae(),
+                self._trained(networks.single_frame_unet(widths), "single_frame"),
+                self.folder / "export",
+            ),
+            export_multi_frame(
+                self.settings,
+                self._trained(networks.video_vae(widths), "video_vae"),
+                self._trained(networks.multi_frame_unet(widths), "multi_frame"),
+                self.folder / "export",
+            ),
+        ]
+        for file in files:
+            print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+    def _run(self, stage: str) -> Run:
+        return Run(self.folder, stage)
+
+    def _image_vae(self) -> nn.Module:
+        return self._trained(networks.image_vae(self.settings.networks), "image_vae", "whitened.pt")
+
+    def _trained(self, network: nn.Module, stage: str, name: str = "weights.pt") -> nn.Module:
+        path = self.folder / stage / name
+        if not path.exists():
+            raise FileNotFoundError(f"There is no {path}. Run the stage {stage} first.")
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return network.requires_grad_(False).eval().to(self.device)

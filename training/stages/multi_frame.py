@@ -1,0 +1,130 @@
+"""Stage 4: the 3D UNet with its image projection. It learns v, given the first and the last frame."""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from paintsundo_models.constants import DEFAULT_FS, LATENT_SCALE
+from paintsundo_models.multi_frame.sampling import ScaledZeroSNRSampling
+from paintsundo_models.multi_frame.unet import UNet3D
+from paintsundo_models.multi_frame.vae import VideoAutoencoder
+from paintsundo_models.schedule import NUM_TIMESTEPS, clean_latent_scale, zero_snr_alphas_cumprod
+
+from ..latents import EncodedSequence
+from ..loop import draw
+from ..pictures import sheet, to_pixels, to_states
+from ..segments import segment_steps
+from ..sequences import SequenceSource
+from ..settings import StageSettings
+
+PREVIEW_STEPS = 10
+SHOWN_SEGMENTS = ((0, 400), (600, 800))
+
+
+class MultiFrameStage:
+    """v prediction with zero terminal SNR and the scaled clean latent, every timestep equally often."""
+
+    name = "multi_frame"
+
+    def __init__(
+        self,
+        network: UNet3D,
+        vae: VideoAutoencoder,
+        sequences: dict[tuple[int, int], list[EncodedSequence]],
+        prompts: Tensor,
+        blank_looks: dict[tuple[int, int], Tensor],
+        shown_looks: list[Tensor],
+        held_out: SequenceSource,
+        dropout: float,
+        settings: StageSettings,
+        device: torch.device,
+    ) -> None:
+        self.network, self.settings, self.device, self.dropout = network, settings, device, dropout
+        self.vae = vae.to(device).requires_grad_(False).eval()
+        self.groups = list(sequences.values())
+        self.prompts = prompts.to(device)
+        self.blank_looks, self.shown_looks = blank_looks, shown_looks
+        self.alphas = zero_snr_alphas_cumprod().float().to(device)
+        self.scales = clean_latent_scale().float().to(device)
+        self.process = ScaledZeroSNRSampling().to(device)
+        self.shown = [held_out.states(0, segment_steps(*pair)) for pair in SHOWN_SEGMENTS]
+
+    def loss(self, generator: torch.Generator, progress: float) -> Tensor:
+        group = self.groups[draw(generator, len(self.groups))]
+        drawn = [self._draw(group, generator) for _ in range(self.settings.batch)]
+        clean, looks = (torch.stack(part).to(self.device) for part in zip(*drawn, strict=True))
+        clean = clean.transpose(1, 2)  # (B, 4, 16, h, w)
+        t = torch.randint(NUM_TIMESTEPS, (len(drawn),), generator=generator).to(self.device)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        alpha, scale = (table[t][:, None, None, None, None] for table in (self.alphas, self.scales))
+        signal = scale * clean
+        x = alpha.sqrt() * signal + (1 - alpha).sqrt() * noise
+        v = alpha.sqrt() * noise - (1 - alpha).sqrt() * signal
+        text = self.prompts[torch.randint(len(self.prompts), (len(drawn),), generator=generator)]
+        predicted = self._predict(self.network, x, t, ends_of(clean), looks, text)
+        return (predicted.float() - v).square().mean()
+
+    def _draw(self, group: list[EncodedSequence], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A segment's latents (16, 4, h, w) and the vision tokens of its ends, or those of grey pictures; float32."""
+        sequence = group[draw(generator, len(group))]
+        segment = draw(generator, len(sequence.segments))
+        latents = sequence.segments[segment].float()
+        if float(torch.rand(1, generator=generator)) < self.dropout:
+            return latents, self.blank_looks[latents.shape[-2:]].float()
+        return latents, sequence.looks[segment].float()
+
+    def _predict(
+        self, network: UNet3D, x: Tensor, t: Tensor, ends: Tensor, looks: Tensor, text: Tensor
+    ) -> Tensor:
+        return network(
+            torch.cat([x, ends], dim=1),
+            t,
+            text,
+            image_context=network.project_images(looks),
+            fs=torch.full((len(x),), DEFAULT_FS, device=self.device),
+        )
+
+    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        rows, errors, fades = [], [], []
+        for video, looks in zip(self.shown, self.shown_looks, strict=True):
+            made = self._interpolate(network, video, looks)
+            share = np.linspace(0, 1, len(video))[:, None, None, None]
+            fade = video[:1] * (1 - share) + video[-1:] * share
+            rows += [video[::3], made[::3]]
+            errors.append(np.abs(made[1:-1].astype(float) - video[1:-1]).mean())
+            fades.append(np.abs(fade[1:-1] - video[1:-1]).mean())
+        figures = {"error": float(np.mean(errors)), "cross_fade_error": float(np.mean(fades))}
+        return sheet(rows), figures
+
+    def _interpolate(self, network: UNet3D, video: np.ndarray, looks: Tensor) -> np.ndarray:
+        """The frames between a video's ends by Euler's method."""
+        pixels = to_pixels(video).to(self.device).transpose(0, 1)[None]
+        references = pixels[:, :, [0, -1]]
+        clean = self.vae.encode(references) * LATENT_SCALE
+        ends = torch.zeros(1, 4, len(video), *clean.shape[-2:], device=self.device)
+        ends[:, :, 0], ends[:, :, -1] = clean[:, :, 0], clean[:, :, 1]
+        sigmas = self.process.trailing_sigmas(PREVIEW_STEPS).to(self.device)
+        noise = torch.randn(ends.shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        x = self.process.noise_scaling(sigmas[:1], noise, torch.zeros_like(ends), max_denoise=True)
+        for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
+            t = self.process.timestep(sigma[None])
+            v = self._predict(
+                network,
+                self.process.calculate_input(sigma[None], x),
+                t,
+                ends,
+                looks.to(self.device, torch.float32),
+                self.prompts[:1],
+            )
+            denoised = self.process.calculate_denoised(sigma[None], v.float(), x)
+            x = denoised + (x - denoised) * (following / sigma)
+        decoded = self.vae.decode(x / LATENT_SCALE, references)
+        return to_states(decoded[0].transpose(0, 1))
+
+
+def ends_of(clean: Tensor) -> Tensor:
+    """The concat condition: (B, 4, T, h, w) with all but the first and the last frame zero."""
+    ends = torch.zeros_like(clean)
+    ends[:, :, 0], ends[:, :, -1] = clean[:, :, 0], clean[:, :, -1]
+    return ends

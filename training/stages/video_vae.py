@@ -1,0 +1,106 @@
+"""Stage 2: the video VAE's decoder. Its encoder is the image VAE's, so that both models see the same latents."""
+
+import numpy as np
+import torch
+from comfy.ldm.models.autoencoder import AutoencoderKL
+from PIL import Image
+from torch import Tensor, nn
+
+from paintsundo_models.multi_frame.vae import VideoAutoencoder
+
+from ..loop import draw
+from ..pictures import psnr, random_crop, sheet, to_pixels, to_states
+from ..segments import random_segment, segment_steps
+from ..sequences import SequenceSource
+from ..settings import StageSettings
+from .image_vae import reconstruction_loss
+
+
+class VideoVAEStage:
+    """Reconstruction of a segment from its latents and its first and last picture."""
+
+    name = "video_vae"
+
+    def __init__(
+        self,
+        network: VideoAutoencoder,
+        image_vae: AutoencoderKL,
+        source: SequenceSource,
+        held_out: SequenceSource,
+        settings: StageSettings,
+        device: torch.device,
+    ) -> None:
+        self.network, self.settings, self.device = network, settings, device
+        begin_as(network, image_vae)
+        self.network.encoder.requires_grad_(False)
+        self.network.quant_conv.requires_grad_(False)
+        self.network.post_quant_conv.requires_grad_(False)
+        self.image_vae = image_vae.to(device).requires_grad_(False).eval()
+        self.source = source
+        self.videos: list[np.ndarray] = []
+        self.shown = [held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
+
+    def loss(self, generator: torch.Generator, progress: float) -> Tensor:
+        pixels = torch.stack([self._video(generator) for _ in range(self.settings.batch)]).to(self.device)
+        return reconstruction_loss(self._decode(self.network, pixels).float(), pixels)
+
+    def _video(self, generator: torch.Generator) -> Tensor:
+        """A few frames of a segment, its ends among them, cropped: (3, T, H, W)."""
+        if len(self.videos) < self.settings.sequences:
+            steps = segment_steps(*random_segment(generator))
+            self.videos.append(self.source.states(len(self.videos) % len(self.source), steps))
+            video = self.videos[-1]
+        else:
+            video = self.videos[draw(generator, len(self.videos))]
+        inner = 1 + torch.randperm(len(video) - 2, generator=generator)[: self.settings.frames - 2]
+        video = video[[0, *sorted(inner.tolist()), len(video) - 1]]
+        if self.settings.crop:
+            video = random_crop(video, self.settings.crop, generator)
+        return to_pixels(video).transpose(0, 1)
+
+    def _decode(self, network: VideoAutoencoder, pixels: Tensor) -> Tensor:
+        with torch.no_grad():
+            latent = network.encode(pixels)
+        return network.decode(latent, pixels[:, :, [0, -1]])
+
+    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        rows, quality, plain = [], [], []
+        for video in self.shown:
+            pixels = to_pixels(video).to(self.device).transpose(0, 1)[None]
+            decoded = to_states(self._decode(network, pixels)[0].transpose(0, 1))
+            alone = to_states(
+                torch.cat(
+                    [
+                        self.image_vae.decode(network.encode(pixels[:, :, i : i + 1])[:, :, 0])
+                        for i in range(pixels.shape[2])
+                    ]
+                )
+            )
+            rows += [video[::3], decoded[::3]]
+            quality += [psnr(a, b) for a, b in zip(video, decoded, strict=True)]
+            plain += [psnr(a, b) for a, b in zip(video, alone, strict=True)]
+        ends = [value for index, value in enumerate(quality) if index % 16 in (0, 15)]
+        figures = {"psnr": np.mean(quality), "ends_psnr": np.mean(ends), "image_vae_psnr": np.mean(plain)}
+        return sheet(rows), {name: float(value) for name, value in figures.items()}
+
+
+@torch.no_grad()
+def begin_as(video_vae: VideoAutoencoder, image_vae: AutoencoderKL) -> None:
+    """Give the video VAE the image VAE's weights; its parts over time and to the pictures begin as identities.
+
+    With pictures the video decoder leaves `post_quant_conv` out, so that one is folded into the convolution after it.
+    """
+    weights = image_vae.state_dict()
+    for side in ("weight", "bias"):
+        weights[f"decoder.conv_out.conv.{side}"] = weights.pop(f"decoder.conv_out.{side}")
+    unknown = video_vae.load_state_dict(weights, strict=False).unexpected_keys
+    if unknown:
+        raise ValueError(f"The image VAE has tensors that the video VAE lacks: {', '.join(unknown)}.")
+    post, first = video_vae.post_quant_conv, video_vae.decoder.conv_in
+    first.bias += torch.einsum("oihw,i->o", first.weight, post.bias)
+    first.weight.copy_(torch.einsum("oihw,ij->ojhw", first.weight, post.weight[:, :, 0, 0]))
+    nn.init.dirac_(post.weight)
+    nn.init.zeros_(post.bias)
+    last = video_vae.decoder.conv_out.time_mix_conv
+    nn.init.dirac_(last.weight)
+    nn.init.zeros_(last.bias)

@@ -1,0 +1,66 @@
+"""Train both models at small width: `python training/train.py all`. See training/README.md.
+
+Runs under ComfyUI's Python, whose networks it trains: the one named by COMFYUI_PATH, or one made inside this clone.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = ("image_vae", "latents", "video_vae", "single_frame", "multi_frame", "export")
+
+if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
+    sys.exit("train.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
+sys.path.insert(0, str(ROOT))
+
+from tools.host import HostError  # noqa: E402
+from training import hostpath  # noqa: E402
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ends the program where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="train.py",
+        description="Train small checkpoints of both models. A run that was broken off goes on where it was.",
+    )
+    parser.add_argument("stages", nargs="+", choices=("all", *STAGES), help="what to do, in this order")
+    parser.add_argument(
+        "--settings", type=Path, default=ROOT / "training" / "demo.json", help="what to train, and how"
+    )
+    parser.add_argument(
+        "--run", type=Path, help="folder of the run; by default training/runs/NAME of the settings"
+    )
+    parser.add_argument(
+        "--recordings",
+        type=Path,
+        help="folder with recordings of drawing: sub-folders of numbered pictures, or videos; without it the procedural "
+        "painter makes the pictures",
+    )
+    parser.add_argument("--threads", type=int, help="processor threads; by default as many as torch likes")
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    options = arguments()
+    try:
+        if hostpath.encoded_host() is None:
+            return hostpath.run_under_host(__file__)
+        hostpath.prepare(options.threads)
+        from training import stages
+
+        run = options.run or ROOT / "training" / "runs" / options.settings.stem
+        wanted = STAGES if "all" in options.stages else options.stages
+        stages.run(wanted, options.settings, run.resolve(), options.recordings)
+    except (HostError, ValueError, FileNotFoundError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
