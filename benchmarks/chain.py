@@ -1,0 +1,117 @@
+"""The whole chain from picture to video file, and its two halves, through the functions that the nodes call."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import comfy.model_management as mm
+import torch
+from torch import Tensor
+
+from paintsundo_models import constants, timeline, video
+from paintsundo_models.images import resize_and_center_crop, white_canvas
+from paintsundo_models.interpolation import (
+    NEAREST_TRAINED,
+    OWN_SIZE,
+    REFERENCE_SAMPLER,
+    REFERENCE_SCHEDULER,
+    interpolate,
+)
+from paintsundo_models.keyframes import SamplerSettings, predict_keyframes
+
+from .measure import Meter
+from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
+from .settings import Setting
+from .table import Row
+
+KEYFRAME_SAMPLER, KEYFRAME_SCHEDULER = "dpmpp_2m", "karras"
+
+
+def make_keyframes(single: SingleFrame, image: Tensor, operation_steps: Sequence[int], steps: int) -> Tensor:
+    """Keyframes of a picture (1, H, W, 3) at its own size, (N, H, W, 3)."""
+    height, width = image.shape[1:3]
+    settings = SamplerSettings(
+        constants.DEFAULT_KEYFRAME_SEED,
+        steps,
+        constants.DEFAULT_KEYFRAME_CFG,
+        KEYFRAME_SAMPLER,
+        KEYFRAME_SCHEDULER,
+    )
+    wanted = list(operation_steps)
+    return predict_keyframes(*single, image, wanted, PROMPT, NEGATIVE_PROMPT, settings, width, height)
+
+
+def make_segments(multi: MultiFrame, pictures: Tensor, resolution: str, steps: int) -> list[Tensor]:
+    """A segment between each two neighbours of the pictures (N, H, W, 3)."""
+    segments = []
+    for index, pair in enumerate(pairwise(pictures.split(1))):
+        settings = SamplerSettings(
+            constants.DEFAULT_SEGMENT_SEED + index,
+            steps,
+            constants.DEFAULT_SEGMENT_CFG,
+            REFERENCE_SAMPLER,
+            REFERENCE_SCHEDULER,
+        )
+        segments.append(interpolate(*multi, pair, PROMPT, "", settings, resolution=resolution))
+    return segments
+
+
+def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
+    """Order the frames and write them to a file that is then deleted, as the last node does."""
+    ends = (pictures[:1], pictures[-1:])
+    frames = timeline.play_frames(timeline.join_segments(segments, ends=ends))
+    rate = timeline.frame_rate(constants.DEFAULT_FPS)
+    name, kind = next(iter(video.VIDEO_FORMATS.items()))
+    with tempfile.TemporaryDirectory() as folder:
+        video.encode_video(frames, Path(folder, f"chain{kind.extension}"), rate, name)
+
+
+def measure_chain(
+    single: SingleFrame, multi: MultiFrame, setting: Setting, flops: dict[str, int]
+) -> list[Row]:
+    """Run the chain once: a row for the keyframes, the segments, the file and the whole.
+
+    Args:
+        single: the single-frame model.
+        multi: the multi-frame model.
+        setting: sizes and steps.
+        flops: from count.chain_flops.
+    """
+    mm.unload_all_models()
+    mm.soft_empty_cache()
+    image, (height, width) = picture(setting.keyframe), setting.keyframe
+    resolution = OWN_SIZE if setting.segment == setting.keyframe else NEAREST_TRAINED
+    with Meter() as meter:
+        clock = [time.perf_counter()]
+        keyframes = make_keyframes(single, image, setting.operation_steps, setting.steps)
+        clock.append(time.perf_counter())
+        finished = resize_and_center_crop(image, width, height)
+        pictures = torch.cat([finished, keyframes, white_canvas(height, width)])
+        segments = make_segments(multi, pictures, resolution, setting.steps)
+        clock.append(time.perf_counter())
+        save_video(pictures, segments)
+        clock.append(time.perf_counter())
+    parts = [end - start for start, end in pairwise(clock)]
+    # On a GPU the weights come and go within the run, and are part of the peak already.
+    weights = None if torch.cuda.is_available() else _weights(single, multi)
+    return [
+        Row("all keyframes", parts[0], flops["keyframes"]),
+        Row("all segments", parts[1], flops["segments"]),
+        Row("video file", parts[2], 0),
+        Row("whole chain", meter.seconds, flops["keyframes"] + flops["segments"], weights, meter.working),
+    ]
+
+
+def _weights(single: SingleFrame, multi: MultiFrame) -> int:
+    networks = [
+        single.model.model,
+        single.clip.cond_stage_model,
+        single.vae.first_stage_model,
+        multi.model.model,
+        multi.clip.cond_stage_model,
+        multi.vae.first_stage_model,
+        multi.clip_vision.model,
+    ]
+    return sum(parameter.nbytes for network in networks for parameter in network.parameters())

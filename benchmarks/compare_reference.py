@@ -1,0 +1,136 @@
+"""Our networks against the original program's: `python benchmarks/compare_reference.py PATH`, PATH a checkout of Paints-UNDO.
+
+Both sides get the same full-size weights, made on the spot, the same inputs and float32, on the CPU in one process,
+taking turns. The checkout's modules are imported from where it lies; nothing of it is part of this repository. It needs
+the package diffusers in ComfyUI's Python; where xformers is missing, its attention is torch's own here.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import hostpath  # noqa: E402
+from tools.host import HostError  # noqa: E402
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from benchmarks.reference_cases import Case
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="compare_reference.py",
+        description="Time of our networks against the original program's, same weights and precision, on the CPU.",
+    )
+    parser.add_argument("path", type=Path, help="checkout of github.com/lllyasviel/Paints-UNDO")
+    parser.add_argument("--threads", type=int, help="processor threads; by default as many as torch likes")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="timed runs of each side, after one to warm up"
+    )
+    parser.add_argument("--side", type=int, default=16, help="height and width of the latents")
+    options = parser.parse_args()
+    try:
+        if not hostpath.is_under_host():
+            return hostpath.run_under_host(__file__)
+        hostpath.prepare(options.threads)
+        about = make_importable(options.path.resolve())
+        compare(options, about)
+    except (HostError, ValueError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def make_importable(path: Path) -> str:
+    """Put the checkout on the path, with a stand-in for xformers where it is missing; return what is used.
+
+    Raises:
+        ValueError: there is no such checkout, or diffusers is missing.
+    """
+    if not (path / "diffusers_vdm" / "unet.py").is_file():
+        raise ValueError(f"{path} is no checkout of Paints-UNDO: it has no diffusers_vdm/unet.py.")
+    sys.path.append(str(path))
+    try:
+        import diffusers
+    except ImportError as error:
+        raise ValueError(
+            "The original's keyframe network is that of diffusers, which this Python does not have. Install it with\n"
+            f"  {sys.executable} -m pip install diffusers"
+        ) from error
+    try:
+        import xformers.ops
+
+        attention = f"xformers {xformers.__version__}"
+    except ImportError:
+        package, ops = types.ModuleType("xformers"), types.ModuleType("xformers.ops")
+        ops.memory_efficient_attention = plain_attention  # pyright: ignore[reportAttributeAccessIssue]
+        package.ops = ops  # pyright: ignore[reportAttributeAccessIssue]
+        sys.modules.update({"xformers": package, "xformers.ops": ops})
+        attention = "torch's scaled_dot_product_attention in place of xformers"
+    return f"The original's modules run on diffusers {diffusers.__version__} and {attention}."
+
+
+def plain_attention(q: "Tensor", k: "Tensor", v: "Tensor") -> "Tensor":
+    """What xformers computes for (B, N, C), by torch; as (B, 1, N, C), for which torch has a fast kernel."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    return scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
+
+
+def compare(options: argparse.Namespace, about: str) -> None:
+    """Print a line for each case."""
+    import torch
+
+    from benchmarks.reference_cases import CASES
+
+    print(
+        f"float32 on the CPU, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"{options.repeats} runs of each side in turn; sizes are those of the latents.\n{about}\n"
+    )
+    print("| computation | original, s | ours, s | original / ours | least ... most | largest difference |")
+    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    with torch.inference_mode():
+        for cases in CASES:
+            for case in cases(options.side):
+                print(line(case, options.repeats), flush=True)
+            del case  # its networks, before the next ones are made
+
+
+def line(case: "Case", repeats: int) -> str:
+    """Run both sides in turn, now the one first and now the other, and say what came of it."""
+    expected, found = case.reference(), case.ours()
+    difference = ((found - expected).abs().max() / expected.abs().max()).item()
+    sides = {"original": case.reference, "ours": case.ours}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for index in range(repeats):
+        for name in list(sides) if index % 2 == 0 else reversed(sides):
+            start = time.perf_counter()
+            sides[name]()
+            seconds[name].append(time.perf_counter() - start)
+    ratios = [a / b for a, b in zip(seconds["original"], seconds["ours"], strict=True)]
+    original, ours = (statistics.median(values) for values in seconds.values())
+    cells = [
+        case.name,
+        f"{original:.2f}",
+        f"{ours:.2f}",
+        f"{statistics.median(ratios):.2f}",
+        f"{min(ratios):.2f} ... {max(ratios):.2f}",
+        f"{difference:.1e}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Seconds and memory of what a device does, and the rate of its matrix products."""
+
+import ctypes
+import gc
+import re
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.model_management as mm
+import torch
+from torch import nn
+
+from .table import Row
+
+CLEAR_REFS, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+RESET_PEAK = "5"  # what the kernel takes for "begin a new peak of resident memory"
+
+
+class Meter:
+    """Context that measures what runs in it.
+
+    Attributes:
+        seconds: of wall time.
+        working: bytes at the peak beyond those held at the beginning: on a GPU what torch has allocated, on a CPU the
+            resident memory of the process; None where the system does not tell.
+    """
+
+    seconds: float
+    working: int | None
+
+    def __enter__(self) -> "Meter":
+        gc.collect()
+        _finish()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+        else:
+            self._before = _begin_peak()
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _finish()
+        self.seconds = time.perf_counter() - self._start
+        if self._before is None:
+            self.working = None
+        elif torch.cuda.is_available():
+            self.working = torch.cuda.max_memory_allocated() - self._before
+        else:
+            self.working = max(0, _status("VmHWM") - self._before)
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _begin_peak() -> int | None:
+    """Resident bytes now, after which VmHWM counts anew; None where the kernel cannot (only Linux can)."""
+    try:
+        # Freed memory goes back to the system, or the next stage would hide in it.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+        CLEAR_REFS.write_text(RESET_PEAK, encoding="ascii")
+    except (OSError, TypeError):
+        return None
+    return _status("VmRSS")
+
+
+def _status(field: str) -> int:
+    found = re.search(rf"^{field}:\s+(\d+) kB", STATUS.read_text(encoding="ascii"), re.MULTILINE)
+    if found is None:
+        raise OSError(f"{STATUS} has no {field}")
+    return int(found[1]) * 1024
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the chain that can be run by itself, again and again."""
+
+    name: str
+    run: Callable[[], object]
+    flops: float
+    network: nn.Module
+
+
+def measure(stage: Stage, repeats: int) -> Row:
+    """Run a stage once to warm up, then `repeats` times: the median of the seconds, the most of the memory."""
+    stage.run()
+    meters = []
+    for _ in range(repeats):
+        with Meter() as meter:
+            stage.run()
+        meters.append(meter)
+    working = [meter.working for meter in meters if meter.working is not None]
+    return Row(
+        stage.name,
+        statistics.median(meter.seconds for meter in meters),
+        stage.flops,
+        sum(parameter.nbytes for parameter in stage.network.parameters()),
+        max(working, default=None),
+    )
+
+
+def matrix_rate(dtype: torch.dtype) -> float:
+    """FLOP a second of products of large square matrices on the host's device: the peak that can be had, not the data sheet's."""
+    device = mm.get_torch_device()
+    side, rounds = (8192, 20) if device.type == "cuda" else (2048, 10)
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    a @ b
+    seconds = []
+    for _ in range(rounds):
+        _finish()
+        start = time.perf_counter()
+        a @ b
+        _finish()
+        seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds)

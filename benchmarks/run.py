@@ -1,0 +1,170 @@
+"""Measure the chain on the device at hand: `python benchmarks/run.py`. See benchmarks/RESULTS.md.
+
+Runs under ComfyUI's Python: the one named by COMFYUI_PATH, or one made inside this clone. Weights are made on the spot.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
+    sys.exit("run.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import hostpath, table  # noqa: E402
+from tools.host import HostError  # noqa: E402
+
+if TYPE_CHECKING:
+    from benchmarks.settings import Setting
+
+LEGEND = (
+    "A step is one evaluation, positive and negative branch together. The keyframe UNet and the image VAE's decoder work "
+    "on all keyframes at once; the vision encoder and both VAEs' encoders on one picture; a segment has 16 frames. "
+    "TFLOP: matrix products, convolutions and attention. Peak GB: the stage's own weights and what it needs beyond them."
+)
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ends the program where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="run.py",
+        description="Time, operations and memory of each stage and of the whole chain, on the GPU if there is one.",
+    )
+    size = parser.add_mutually_exclusive_group()
+    sizes = {
+        "full-size": "the real networks: at the default sizes on a GPU (the default there), stage by stage at small sizes on a CPU",
+        "small": "small networks and small pictures (the default on a CPU)",
+        "quick": "the least of everything, to see that it works",
+    }
+    for name, meaning in sizes.items():
+        size.add_argument(f"--{name}", dest="size", action="store_const", const=name, help=meaning)
+    parser.add_argument(
+        "--count",
+        action="store_true",
+        help="only count the operations of the full-size default chain; needs no GPU",
+    )
+    parser.add_argument("--no-growth", action="store_true", help="no growth curves")
+    parser.add_argument("--threads", type=int, help="processor threads; by default as many as torch likes")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "output" / "benchmarks",
+        help="folder for table.md, figures.json and growth.png; output/benchmarks by default",
+    )
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    """Run the command; return its exit code."""
+    options = arguments()
+    try:
+        if not hostpath.is_under_host():
+            return hostpath.run_under_host(__file__)
+        hostpath.prepare(options.threads)
+        options.output.mkdir(parents=True, exist_ok=True)
+        if options.count:
+            count(options.output)
+        else:
+            measure(options)
+    except (HostError, ValueError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def count(output: Path) -> None:
+    """Count the operations of the full-size default chain."""
+    from benchmarks.count import count_rows
+    from benchmarks.settings import DEFAULT_CHAIN
+
+    rows = count_rows(DEFAULT_CHAIN)
+    text = table.markdown(rows, None, ("stage", "TFLOP"))
+    save(output, f"{describe(DEFAULT_CHAIN)}\n\n{text}", {"rows": [row.as_dict(None) for row in rows]})
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure, print and save."""
+    import torch
+
+    from benchmarks.settings import choose
+
+    has_gpu = torch.cuda.is_available()
+    setting = choose(options.size, has_gpu)
+    if has_gpu:
+        setting = dataclasses.replace(setting, weight_dtype="fp16")
+    if options.no_growth:
+        setting = dataclasses.replace(setting, growth=None)
+    if setting.growth and importlib.util.find_spec("matplotlib") is None:
+        raise ValueError(
+            "The growth curves need matplotlib, which this Python does not have. Install it with\n"
+            f"  {sys.executable} -m pip install matplotlib\nor measure without them: --no-growth."
+        )
+    from benchmarks.growth import draw
+    from benchmarks.session import measure_all
+
+    results = measure_all(setting, options.output, lambda line: print(line, flush=True))
+    about = f"{device()}\n\n{describe(setting)}"
+    peak = f"Measured peak: {results.matrix_rate / 1e12:.3g} TFLOP/s (products of large matrices, {setting.weight_dtype})."
+    rows = table.markdown(results.rows, results.matrix_rate)
+    save(options.output, f"{about} {peak}\n\n{rows}\n\n{LEGEND}", {"about": about, **results.as_dict()})
+    if results.curves:
+        path = options.output / "growth.png"
+        draw(results.curves, f"{device()}: {setting.title}, {setting.growth.steps} steps", path)
+        print(f"\nGrowth curves: {path}")
+
+
+def describe(setting: "Setting") -> str:
+    """The setting in a line or two."""
+    keyframe, segment = (f"{width}x{height}" for height, width in (setting.keyframe, setting.segment))
+    count = len(setting.operation_steps)
+    steps = (
+        f" The chain: {count} keyframes, {count + 1} segments, {setting.steps} steps each."
+        if setting.steps
+        else ""
+    )
+    return f"{setting.title.capitalize()}: {count} keyframes of {keyframe}, segments of {segment}.{steps}"
+
+
+def device() -> str:
+    """The device and what runs on it."""
+    import torch
+
+    if torch.cuda.is_available():
+        memory = torch.cuda.get_device_properties(0).total_memory / 1e9
+        name = f"{torch.cuda.get_device_name(0)} ({memory:.0f} GB)"
+    else:
+        name = f"{_processor()}, {torch.get_num_threads()} threads, no GPU"
+    return (
+        f"{name}, torch {torch.__version__}, Python {platform.python_version()}, {date.today().isoformat()}"
+    )
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def save(output: Path, text: str, figures: dict) -> None:
+    """Print the text, and write it and the figures into the folder."""
+    print(f"\n{text}")
+    (output / "table.md").write_text(f"{text}\n", encoding="utf-8")
+    (output / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What is measured: which networks, at which sizes, how often."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.seeded_checkpoint import FULL_SIZE, SMALL
+
+DEFAULT_OPERATION_STEPS = (400, 600, 800, 900, 950, 999)
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Points of the growth curves."""
+
+    steps: int  # sampling steps of each point
+    repeats: int  # runs of each point; the last one counts
+    keyframe_counts: tuple[int, ...]
+    segment_counts: tuple[int, ...]
+    sizes: tuple[Size, ...]  # of one keyframe, and of one segment
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run of the benchmark."""
+
+    title: str
+    listing: Path  # tensor names and shapes of the networks
+    weight_dtype: str  # one of checkpoints.WEIGHT_DTYPES
+    keyframe: Size
+    segment: Size
+    operation_steps: tuple[int, ...]
+    steps: int  # sampling steps of the chain's keyframes, and of each of its segments; 0: no chain
+    repeats: int  # timed runs of a stage, after one to warm up; the median counts
+    growth: Growth | None
+
+
+DEFAULT_CHAIN = Setting(
+    "full-size networks at the default sizes",
+    FULL_SIZE,
+    "fp16",
+    keyframe=(640, 512),
+    segment=(448, 384),
+    operation_steps=DEFAULT_OPERATION_STEPS,
+    steps=50,
+    repeats=5,
+    growth=Growth(
+        steps=4,
+        repeats=2,
+        keyframe_counts=(1, 2, 4, 8, 16, 32, 64),
+        segment_counts=(1, 2, 4, 7),
+        sizes=((256, 256), (448, 384), (640, 512), (768, 768), (1024, 768)),
+    ),
+)
+
+SMALL_NETWORKS = Setting(
+    "small networks at small sizes",
+    SMALL,
+    "fp32",
+    keyframe=(128, 128),
+    segment=(128, 128),
+    operation_steps=DEFAULT_OPERATION_STEPS,
+    steps=4,
+    repeats=3,
+    growth=Growth(
+        steps=2,
+        repeats=2,
+        keyframe_counts=(1, 2, 4, 8, 16, 32, 64),
+        segment_counts=(1, 2, 4, 7),
+        sizes=((64, 64), (128, 128), (192, 192), (256, 256)),
+    ),
+)
+
+FULL_WIDTH = Setting(
+    "full-size networks at small sizes",
+    FULL_SIZE,
+    "fp32",
+    keyframe=(128, 128),
+    segment=(128, 128),
+    operation_steps=DEFAULT_OPERATION_STEPS,
+    steps=0,
+    repeats=1,
+    growth=None,
+)
+
+QUICK = Setting(
+    "the least of everything, to see that it works",
+    SMALL,
+    "fp32",
+    keyframe=(64, 64),
+    segment=(64, 64),
+    operation_steps=(400, 999),
+    steps=1,
+    repeats=1,
+    growth=Growth(
+        steps=1, repeats=1, keyframe_counts=(1, 2), segment_counts=(1, 2), sizes=((64, 64), (64, 128))
+    ),
+)
+
+
+def choose(size: str | None, has_gpu: bool) -> Setting:
+    """The setting for "full-size", "small", "quick" or None, the device's own default."""
+    if size == "quick":
+        return QUICK
+    if size == "small" or (size is None and not has_gpu):
+        return SMALL_NETWORKS
+    return DEFAULT_CHAIN if has_gpu else FULL_WIDTH
