@@ -6,7 +6,7 @@ from ..paintsundo_models import loading
 from ..paintsundo_models.checkpoints import WEIGHT_DTYPES, read_checkpoint, save_single_file
 from ..paintsundo_models.errors import CheckpointNotFoundError
 from ..paintsundo_models.host.folders import (
-    NONE_FOUND,
+    DEMO_NAME,
     checkpoint_path,
     list_checkpoints,
     register_folder,
@@ -15,6 +15,9 @@ from ..paintsundo_models.host.folders import (
 from ..paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 register_folder()
+
+NONE_FOUND = "(none found: see the node's help)"
+"""Stands in an empty list, so that a graph that is opened before the download still loads."""
 
 WEIGHT_DTYPE_TOOLTIP = (
     "Type in which the weights are kept. default: what suits your card (half precision on most). fp8: half the memory of fp16 "
@@ -28,7 +31,7 @@ def checkpoint_input(kind: str) -> io.Combo.Input:
         "checkpoint",
         options=list_checkpoints(kind),
         tooltip=f"The {kind} checkpoint: the released folder (with its sub-folders) or a single file, in models/paintsundo "
-        "or models/diffusers. Press R after adding one.",
+        "or models/diffusers. Press R after adding one. The built-in demo is small: it shows how things work on small pictures.",
     )
 
 
@@ -145,6 +148,7 @@ class SaveCheckpoint(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         found = {name for kind in (SINGLE_FRAME, MULTI_FRAME) for name in list_checkpoints(kind)}
+        found.discard(DEMO_NAME)  # is one file already
         return io.Schema(
             node_id="PaintsUndoSaveCheckpoint",
             display_name="Save PaintsUndo Checkpoint",
@@ -154,7 +158,7 @@ class SaveCheckpoint(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
-                    options=sorted(found - {NONE_FOUND}) or [NONE_FOUND],
+                    options=sorted(found) or [NONE_FOUND],
                     tooltip="The checkpoint to write anew: a released folder or a single file of either model.",
                 ),
                 io.Combo.Input(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .constants import FRAMES_PER_SEGMENT
+from .constants import FRAMES_PER_SEGMENT, KEYFRAME_SIZE_MULTIPLE, TRAINED_SIZES_KEY
 from .multi_frame.projection import ImageProjectionParams
 from .multi_frame.unet import INIT_ATTENTION_HEADS, UNet3DParams
 from .multi_frame.vae import VideoVAEParams
@@ -193,6 +193,20 @@ def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionPa
         video_length=frames,
         input_frames=shape_of(projection, "input_pos", 4)[1],
     )
+
+
+def trained_sizes(config: Mapping) -> tuple[tuple[int, int], ...]:
+    """(height, width) of the pictures that a VAE's config names as trained on; () where it names none, or nonsense."""
+    entries = config.get(TRAINED_SIZES_KEY)
+    pairs = (
+        [tuple(entry) for entry in entries if isinstance(entry, list)] if isinstance(entries, list) else []
+    )
+    is_sound = all(
+        len(pair) == 2
+        and all(isinstance(side, int) and side > 0 and side % KEYFRAME_SIZE_MULTIPLE == 0 for side in pair)
+        for pair in pairs
+    )
+    return tuple(pairs) if is_sound else ()
 
 
 def video_vae_params(vae: Tensors) -> VideoVAEParams:

@@ -4,6 +4,7 @@ Pictures are ComfyUI's IMAGE: (B, H, W, C) in [0, 1], any float dtype, any devic
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -253,6 +254,12 @@ def _size_near(aspect: float, area: int) -> tuple[int, int]:
         return abs(math.log(w / h / aspect)) + _AREA_WEIGHT * abs(math.log(w * h / area))
 
     return min(sizes, key=badness)
+
+
+def nearest_shape(height: int, width: int, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the (height, width) of `sizes` whose aspect ratio is nearest to height x width."""
+    _require_positive(width, height)
+    return min(sizes, key=lambda size: abs(math.log(height * size[1] / (width * size[0]))))
 
 
 def segment_size(height: int, width: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Segments: sixteen frames between two pictures, by the multi-frame model."""
 
 import re
+from collections.abc import Sequence
 
 import comfy.clip_vision
 import comfy.model_patcher
@@ -12,10 +13,11 @@ from torch import Tensor
 
 from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT, SEGMENT_SIZES
 from .host.clip_vision import encode_any_aspect
+from .host.memo import fingerprint, remembered
 from .host.multi_frame import FS, VISION_TOKENS, multi_frame_sampling
 from .host.sampling import Conditioning, encode_prompt, sample_latent, scheduled_sigmas
 from .host.video_vae import VideoVAE
-from .images import resize_and_center_crop, segment_size
+from .images import nearest_shape, resize_and_center_crop, segment_size
 from .keyframes import SamplerSettings, require_single_picture
 from .multi_frame.sampling import sample_ddim
 
@@ -31,11 +33,17 @@ MULTIPLE = 64
 """Three halvings of a latent that is an eighth of the picture: a size off this grid is brought to it."""
 
 
-def frame_size(resolution: str, image: Tensor) -> tuple[int, int]:
-    """(height, width) of a segment's frames for one of RESOLUTIONS and a picture (B, H, W, C)."""
+def frame_size(resolution: str, image: Tensor, trained: Sequence[tuple[int, int]] = ()) -> tuple[int, int]:
+    """(height, width) of a segment's frames.
+
+    Args:
+        resolution: one of RESOLUTIONS.
+        image: (B, H, W, C).
+        trained: sizes that the checkpoint was trained on, where they are not the released one's.
+    """
     height, width = image.shape[1:3]
     if resolution == NEAREST_TRAINED:
-        return segment_size(height, width)
+        return nearest_shape(height, width, trained) if trained else segment_size(height, width)
     if resolution == OWN_SIZE:
         on_grid = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (height, width)]
         return on_grid[0], on_grid[1]
@@ -76,19 +84,28 @@ def interpolation_conditioning(
         )
     start_image = require_single_picture(start_image, "start_image")
     end_image = require_single_picture(end_image, "end_image")
-    height, width = frame_size(resolution, start_image)
+    height, width = frame_size(resolution, start_image, vae.trained_sizes)
     start, end = (resize_and_center_crop(image, width, height) for image in (start_image, end_image))
 
-    # The negative branch sees mid-grey pictures.
-    tokens = encode_any_aspect(clip_vision, torch.cat([start, end, torch.full_like(start, 0.5)]))  # (3, N, C)
-    ends: Tensor = vae.encode(torch.cat([start, end]))  # pyright: ignore[reportAssignmentType]  # (1, 4, 2, h, w)
-    pictures = ends.new_zeros(1, ends.shape[1], FRAMES_PER_SEGMENT, *ends.shape[3:])
-    pictures[:, :, 0], pictures[:, :, -1] = ends[:, :, 0], ends[:, :, 1]
+    def look(image: Tensor) -> Tensor:
+        return remembered(clip_vision, fingerprint(image), lambda: encode_any_aspect(clip_vision, image))
+
+    def encode(image: Tensor) -> Tensor:
+        latent = remembered(vae, fingerprint(image), lambda: vae.encode(image))  # (1, 4, 1, h, w)
+        return latent  # pyright: ignore[reportReturnType]  # the host's annotation says None as well
+
+    seen = torch.stack([look(start), look(end)], dim=1)  # (1, 2, N, C)
+    grey = look(torch.full_like(start, 0.5))  # what the negative branch sees
+    first, last = encode(start), encode(end)
+    pictures = first.new_zeros(1, first.shape[1], FRAMES_PER_SEGMENT, *first.shape[3:])
+    pictures[:, :, :1], pictures[:, :, -1:] = first, last
 
     shared = {"concat_latent_image": pictures, FS: fs}
     return (
-        node_helpers.conditioning_set_values(positive, {**shared, VISION_TOKENS: tokens[None, :2]}),
-        node_helpers.conditioning_set_values(negative, {**shared, VISION_TOKENS: tokens[None, [2, 2]]}),
+        node_helpers.conditioning_set_values(positive, {**shared, VISION_TOKENS: seen}),
+        node_helpers.conditioning_set_values(
+            negative, {**shared, VISION_TOKENS: torch.stack([grey, grey], dim=1)}
+        ),
         {"samples": torch.zeros_like(pictures)},
         vae.with_references(start, end),
     )

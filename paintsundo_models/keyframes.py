@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from .constants import OPERATION_STEP_MAX
+from .host.memo import fingerprint, remembered
 from .host.sampling import Conditioning, couples_batch, encode_prompt, sample_latent, scheduled_sigmas
-from .host.single_frame import OPERATION_STEP
-from .images import composite_on_white, keyframe_size, resize_and_center_crop
+from .host.single_frame import OPERATION_STEP, TRAINED_SIZES
+from .images import composite_on_white, keyframe_size, nearest_shape, resize_and_center_crop
 
 KEYFRAMES_PER_BATCH = 8
 """Bounds the memory of a long list; no result depends on it."""
@@ -73,15 +74,21 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
     Args:
         vae: of the single-frame model.
         image: (1, H, W, C) in [0, 1].
-        width: of the keyframes, a multiple of 64, or 0 (see images.keyframe_size).
+        width: of the keyframes, a multiple of 64, or 0 (see images.keyframe_size). With both 0 a VAE that names the
+            sizes it was trained on (see host.single_frame.TRAINED_SIZES) decides.
         height: likewise.
 
     Raises:
         ValueError: several pictures, or sizes that are no multiples of 64.
     """
     image = require_single_picture(image, "The finished picture")
-    width, height = keyframe_size(width, height, image.shape[2], image.shape[1])
-    return vae.encode(resize_and_center_crop(image, width, height))  # pyright: ignore[reportReturnType]
+    sizes = getattr(vae, TRAINED_SIZES, ())
+    if sizes and not width and not height:
+        height, width = nearest_shape(image.shape[1], image.shape[2], sizes)
+    else:
+        width, height = keyframe_size(width, height, image.shape[2], image.shape[1])
+    fitted = resize_and_center_crop(image, width, height)
+    return remembered(vae, fingerprint(fitted), lambda: vae.encode(fitted))  # pyright: ignore[reportReturnType]
 
 
 def keyframe_conditioning(

@@ -125,18 +125,18 @@ def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.
 
 def image_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.VAE:
     """The single-frame model's VAE."""
-    vae = checkpoint.parts["vae"]
+    vae, sizes = checkpoint.parts["vae"], detection.trained_sizes(checkpoint.configs["vae"])
     dtype = dtype if dtype in (torch.float32, torch.bfloat16) else None
     with _reading("vae", checkpoint):
-        return load_image_vae(vae, detection.image_vae_config(vae), checkpoint.path, dtype)
+        return load_image_vae(vae, detection.image_vae_config(vae), checkpoint.path, dtype, sizes)
 
 
 def video_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> VideoVAE:
     """The multi-frame model's VAE."""
-    vae = checkpoint.parts["vae"]
+    vae, sizes = checkpoint.parts["vae"], detection.trained_sizes(checkpoint.configs["vae"])
     renamed = {KEY_RENAMES.get(name, name): tensor for name, tensor in vae.items()}
     with _reading("vae", checkpoint):
-        return VideoVAE(renamed, detection.video_vae_params(vae), checkpoint.path, _without_fp8(dtype))
+        return VideoVAE(renamed, detection.video_vae_params(vae), checkpoint.path, _without_fp8(dtype), sizes)
 
 
 def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.clip_vision.ClipVisionModel:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import hashlib
-import math
 import re
 import sys
 import time
@@ -23,43 +22,42 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WORKFLOW = Path("example_workflows", "paintsundo_default.json")
+FAST_WORKFLOW = WORKFLOW.with_name("paintsundo_fast.json")
 SINGLE_LOADER, MULTI_LOADER = "PaintsUndoSingleFrameLoader", "PaintsUndoMultiFrameLoader"
 TAGGER, KEYFRAMES, PAIRS = "PaintsUndoTagger", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
 INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
 
 DEMO_CHECKPOINT = "PaintsUndo demo (built in)"
-SEEDED_NAME = "seeded-random-weights"
-# Noise does not get better with more; and on two CPU cores the real sizes take half an hour.
-SEEDED_STEPS, SEEDED_AREA_PX = 4, 128 * 192
-SIZE_MULTIPLE = 64  # of keyframes
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The two checkpoints of a run, by their names in the loaders; `kind` is "released", "demo" or "seeded"."""
+    """The two checkpoints of a run, by their names in the loaders."""
 
-    kind: str
+    is_demo: bool
     single_frame: str
     multi_frame: str
 
 
-def pick_checkpoints(object_info: Json) -> Checkpoints | None:
-    """Choose from what the loaders list: installed ones, else the demo's, else seeded ones, else None.
+def pick_checkpoints(object_info: Json) -> Checkpoints:
+    """Choose from what the loaders list: installed ones of both kinds, else the demo's, which comes with the pack.
 
-    Both are of one kind: a real model and a make-believe one together paint nothing.
+    Never one of each: together they paint nothing.
+
+    Raises:
+        HostError: the demo's files are not there either.
     """
     lists = [combo_options(object_info, loader, "checkpoint") for loader in (SINGLE_LOADER, MULTI_LOADER)]
-    kinds = {
-        "released": lambda name: name != DEMO_CHECKPOINT and not name.startswith(("(", SEEDED_NAME)),
-        "demo": lambda name: name == DEMO_CHECKPOINT,
-        "seeded": lambda name: name.startswith(SEEDED_NAME),
-    }
-    for kind, belongs in kinds.items():
-        found = [[name for name in names if belongs(name)] for names in lists]
-        if all(found):
-            return Checkpoints(kind, found[0][0], found[1][0])
-    return None
+    installed = [[name for name in names if name != DEMO_CHECKPOINT] for names in lists]
+    if all(installed):
+        return Checkpoints(False, installed[0][0], installed[1][0])
+    if all(DEMO_CHECKPOINT in names for names in lists):
+        return Checkpoints(True, DEMO_CHECKPOINT, DEMO_CHECKPOINT)
+    raise HostError(
+        "No PaintsUndo checkpoints are installed, and the demo's files are missing from paintsundo_models/demo. "
+        "Get the pack anew, or install the released checkpoints (README.md, Models)."
+    )
 
 
 @contextlib.contextmanager
@@ -105,7 +103,6 @@ def make_server(
         root,
         work / "run",
         base_directory=work / "base" if host.is_pinned else None,
-        models=work / "seeded" / "paintsundo" if is_painting and not host.is_pinned else None,
         port=port,
         use_cpu=use_cpu,
         only_pack=is_painting,
@@ -140,26 +137,11 @@ def _run(
     if VIDEO not in object_info:
         raise HostError(f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}")
     checkpoints = pick_checkpoints(object_info)
-    if checkpoints is None:
-        from .seeded_checkpoint import write_seeded_checkpoints
-
-        write_seeded_checkpoints(
-            server.models.parent if server.models else models_folder(root, host), name=SEEDED_NAME
-        )
-        object_info = client.object_info()
-        checkpoints = pick_checkpoints(object_info)
-        if checkpoints is None:
-            raise HostError(f"ComfyUI does not list the seeded checkpoints. The log is {server.log}")
     print(_describe(checkpoints, options.cpu or not has_accelerator(host.python)))
-    workflow = Workflow.load(root / WORKFLOW, object_info)
+    workflow = Workflow.load(root / (FAST_WORKFLOW if options.fast else WORKFLOW), object_info)
     data = png_bytes(picture)
     workflow.set_widget("LoadImage", "image", client.upload_image(data, upload_name(options.picture, data)))
     apply_options(workflow, options, checkpoints)
-    if checkpoints.kind == "seeded":
-        width, height = small_size(picture.width, picture.height)
-        workflow.set_widget(KEYFRAMES, "width", width)
-        workflow.set_widget(KEYFRAMES, "height", height)
-        workflow.set_widget(INTERPOLATE, "resolution", "size of the pictures")
     prompt = workflow.to_prompt()
     segments = len(str(workflow.widget(KEYFRAMES, "operation_steps")).split(",")) + 1
     progress = RunProgress(prompt, {KEYFRAMES: 10, INTERPOLATE: 10 * segments}, {INTERPOLATE: segments})
@@ -190,7 +172,6 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
     """
     workflow.set_widget(SINGLE_LOADER, "checkpoint", checkpoints.single_frame)
     workflow.set_widget(MULTI_LOADER, "checkpoint", checkpoints.multi_frame)
-    steps = options.steps or (SEEDED_STEPS if checkpoints.kind == "seeded" else None)
     prompt = options.prompt
     if prompt is None and not _installed(combo_options(workflow.object_info, TAGGER, "tagger")):
         prompt = ""
@@ -200,23 +181,14 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
     for node_type, widget, value in (
         (KEYFRAMES, "prompt", prompt),
         (KEYFRAMES, "seed", options.seed),
-        (KEYFRAMES, "steps", steps),
+        (KEYFRAMES, "steps", options.steps),
         (KEYFRAMES, "operation_steps", options.operation_steps),
         (PAIRS, "seed", options.seed),
-        (INTERPOLATE, "steps", steps),
+        (INTERPOLATE, "steps", options.steps),
         (VIDEO, "format", _format(workflow, options)),
     ):
         if value is not None:
             workflow.set_widget(node_type, widget, value)
-
-
-def small_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of keyframes of SEEDED_AREA_PX in about a picture's shape."""
-    scale = math.sqrt(SEEDED_AREA_PX / (width * height))
-    sides = (round(side * scale / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in (width, height))
-    short, long = SIZE_MULTIPLE, 16 * SIZE_MULTIPLE
-    wide, high = (min(max(side, short), long) for side in sides)
-    return wide, high
 
 
 def _format(workflow: Workflow, options: argparse.Namespace) -> str | None:
@@ -237,16 +209,14 @@ def _installed(names: list[str]) -> list[str]:
 
 
 def _describe(checkpoints: Checkpoints, is_cpu: bool) -> str:
+    if checkpoints.is_demo:
+        return (
+            "Checkpoints: the small demo that comes with the pack, because the released ones are not installed.\n"
+            "It knows simple drawings at a size of 128 x 192 pixels; the released ones paint far better."
+        )
     names = f"{checkpoints.single_frame} and {checkpoints.multi_frame}"
-    if checkpoints.kind == "released":
-        slow = "\nThere is no GPU in use: with checkpoints of this size it takes hours." if is_cpu else ""
-        return f"Checkpoints: {names}.{slow}"
-    if checkpoints.kind == "demo":
-        return "Checkpoints: the small demo that comes with the pack. The released ones paint far better."
-    return (
-        "No PaintsUndo checkpoints are installed, so this run uses tiny ones made on the spot.\n"
-        "Their weights are random numbers: the video shows that the pipeline works, not a painting."
-    )
+    slow = "\nThere is no GPU in use: with checkpoints of this size it takes hours." if is_cpu else ""
+    return f"Checkpoints: {names}.{slow}"
 
 
 @contextlib.contextmanager
@@ -317,5 +287,5 @@ def _report(result: Path, sheet: Path, models: Path, checkpoints: Checkpoints, s
     print(
         "  python paint.py --serve   opens ComfyUI with these nodes; drop the video on its page to see the graph"
     )
-    if checkpoints.kind != "released":
+    if checkpoints.is_demo:
         print(f"  README.md, Models         says which files to put into {models}")

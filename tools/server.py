@@ -32,7 +32,6 @@ class ComfyServer:
         base_directory: a folder for models, input, output and the rest; made where it does not exist. None uses
             the host's own folders, and finds the pack without a trace in them.
         pack_folder: name that the pack has in custom_nodes, when it is not there already.
-        models: a folder of more models, laid out like ComfyUI's `models/paintsundo`.
         port: 0 for a free one.
         use_cpu: True to use the CPU even where there is a GPU.
         only_pack: leave the other custom nodes of a user's own ComfyUI out.
@@ -47,14 +46,13 @@ class ComfyServer:
         *,
         base_directory: Path | None = None,
         pack_folder: str = "comfyui-paintsundo",
-        models: Path | None = None,
         port: int = 0,
         use_cpu: bool = False,
         only_pack: bool = False,
         extra_args: Sequence[str] = (),
     ) -> None:
         self.host, self.pack, self.work = host, pack, work
-        self.base_directory, self.pack_folder, self.models = base_directory, pack_folder, models
+        self.base_directory, self.pack_folder = base_directory, pack_folder
         self.port = port or _free_port()
         self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
         self.log = work / f"comfyui-{self.port}.log"
@@ -137,8 +135,6 @@ class ComfyServer:
             # ComfyUI's own choice on a CPU (sub-quadratic attention) is many times slower than torch's.
             arguments += ["--cpu", "--use-pytorch-cross-attention"]
         extra_paths: dict[str, str] = {}
-        if self.models is not None:
-            extra_paths["paintsundo"] = str(self.models)
         if self.base_directory is not None:
             for name in DATA_FOLDERS:
                 (self.base_directory / name).mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,9 @@ from ..errors import CheckpointNotFoundError
 
 FOLDER_KEY = "paintsundo"
 SEARCHED_KEYS = (FOLDER_KEY, "diffusers")
-NONE_FOUND = "(none found: see the node's help)"
-"""Stands in an empty list, so that a graph that is opened before the download still loads."""
+DEMO_NAME = "PaintsUndo demo (built in)"
+DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo"
+"""Small trained checkpoints of both models come with the pack: <kind>.safetensors each."""
 
 
 def register_folder() -> None:
@@ -23,8 +24,8 @@ def register_folder() -> None:
 
 
 def list_checkpoints(kind: str) -> list[str]:
-    """Names of the checkpoints of this kind in the host's folders, or NONE_FOUND alone."""
-    return list(_found(kind)) or [NONE_FOUND]
+    """Names of the checkpoints of this kind: those in the host's folders, then the built-in demo."""
+    return list(_found(kind))
 
 
 def checkpoint_path(name: str, kind: str) -> Path:
@@ -36,9 +37,9 @@ def checkpoint_path(name: str, kind: str) -> Path:
     found = _found(kind)
     if name not in found:
         raise CheckpointNotFoundError(
-            f"There is no {kind} checkpoint {name!r}; found: {', '.join(found) or 'none'}. Get the files from "
-            f"{PUBLISHED_AT[kind]} (keep the sub-folders) and put them in a folder of their own in "
-            f"{folder_paths.get_folder_paths(FOLDER_KEY)[0]}, then press R to refresh the lists."
+            f"There is no {kind} checkpoint {name!r}; found: {', '.join(found) or 'none'}. Choose one of these, or get the "
+            f"released files from {PUBLISHED_AT[kind]} (keep the sub-folders), put them in a folder of their own in "
+            f"{folder_paths.get_folder_paths(FOLDER_KEY)[0]}, and press R to refresh the lists."
         )
     return found[name]
 
@@ -60,4 +61,5 @@ def single_file_path(name: str) -> Path:
 
 def _found(kind: str) -> dict[str, Path]:
     roots = [root for key in SEARCHED_KEYS for root in folder_paths.get_folder_paths(key)]
-    return find_checkpoints(roots, kind)
+    demo = DEMO_FOLDER / f"{kind}.safetensors"
+    return {**find_checkpoints(roots, kind), **({DEMO_NAME: demo} if demo.is_file() else {})}

@@ -24,6 +24,9 @@ from .patchers import build_diffusion_model, shapes_of
 OPERATION_STEP = "operation_step"
 """Conditioning key: a list of operation steps, one for each latent of the batch."""
 
+TRAINED_SIZES = "paintsundo_trained_sizes"
+"""Attribute of the VAE: the (height, width) that a checkpoint names as trained on, () for the released one."""
+
 
 class SingleFrameModel(comfy.model_base.BaseModel):
     """SD 1.5 that also reads the finished picture's latent (`concat_latent_image`) and an operation step."""
@@ -91,9 +94,13 @@ def load_single_frame_unet(
 
 
 def load_image_vae(
-    tensors: dict[str, Tensor], config: dict, path: Path, dtype: torch.dtype | None = None
+    tensors: dict[str, Tensor],
+    config: dict,
+    path: Path,
+    dtype: torch.dtype | None = None,
+    trained_sizes: tuple[tuple[int, int], ...] = (),
 ) -> comfy.sd.VAE:
-    """A VAE from an SD-style autoencoder's tensors in diffusers names.
+    """A VAE from an SD-style autoencoder's tensors in diffusers names, with the attribute TRAINED_SIZES.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
@@ -103,4 +110,6 @@ def load_image_vae(
         skeleton = AutoencoderKL(**config)
     # The host only logs what is missing.
     check_tensors("vae", path, shapes_of(skeleton.state_dict()), shapes_of(renamed))
-    return comfy.sd.VAE(sd=renamed, config={"params": config}, dtype=dtype)
+    vae = comfy.sd.VAE(sd=renamed, config={"params": config}, dtype=dtype)
+    setattr(vae, TRAINED_SIZES, trained_sizes)
+    return vae

@@ -23,7 +23,12 @@ class VideoVAE(comfy.sd.VAE):
     """The host's VAE around our network. `with_references` gives a copy whose decoding reads two pictures."""
 
     def __init__(
-        self, tensors: dict[str, Tensor], params: VideoVAEParams, path: Path, dtype: torch.dtype | None = None
+        self,
+        tensors: dict[str, Tensor],
+        params: VideoVAEParams,
+        path: Path,
+        dtype: torch.dtype | None = None,
+        trained_sizes: tuple[tuple[int, int], ...] = (),
     ) -> None:
         # The smallest VAE of the host's own: it sets every attribute that this version of the host has.
         super().__init__(sd={"pixel_space_vae": torch.tensor(1.0)})
@@ -42,6 +47,7 @@ class VideoVAE(comfy.sd.VAE):
         self.memory_used_decode = self._memory_used_decode
         self.working_dtypes = [torch.float16, torch.bfloat16, torch.float32]
         self.references: Tensor | None = None
+        self.trained_sizes = trained_sizes  # (height, width); () for the released checkpoint
         self.size = None
 
         self.device = mm.vae_device()

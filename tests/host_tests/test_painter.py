@@ -21,7 +21,7 @@ def combo(*options):
     return ["COMBO", {"options": list(options)}]
 
 
-def object_info(single=("(none found)",), multi=("(none found)",), taggers=("(none found)",)):
+def object_info(single=(), multi=(), taggers=("(none found)",)):
     """The nodes that paint.py sets, with their widgets."""
     widgets = {
         painter.SINGLE_LOADER: {"checkpoint": combo(*single)},
@@ -45,40 +45,30 @@ def options(**values):
     return argparse.Namespace(**{name: values.get(name) for name in names})
 
 
+DEMO = painter.DEMO_CHECKPOINT
+
+
 @pytest.mark.parametrize(
     ("single", "multi", "expected"),
     [
-        (["mine", "seeded-random-weights_single_frame"], ["other"], ("released", "mine", "other")),
-        (
-            [painter.DEMO_CHECKPOINT, "mine"],
-            [painter.DEMO_CHECKPOINT, "other"],
-            ("released", "mine", "other"),
-        ),
+        (["mine", DEMO], ["other", DEMO], (False, "mine", "other")),
+        ([DEMO], [DEMO], (True, DEMO, DEMO)),
         # Half of the released pair would paint nothing with half of another.
-        (
-            [painter.DEMO_CHECKPOINT, "mine"],
-            [painter.DEMO_CHECKPOINT],
-            ("demo",) + (painter.DEMO_CHECKPOINT,) * 2,
-        ),
-        (
-            ["mine", "seeded-random-weights_single_frame"],
-            ["seeded-random-weights_multi_frame"],
-            ("seeded", "seeded-random-weights_single_frame", "seeded-random-weights_multi_frame"),
-        ),
+        (["mine", DEMO], [DEMO], (True, DEMO, DEMO)),
+        (["mine"], ["other"], (False, "mine", "other")),
     ],
 )
 def test_pick_checkpoints_takes_the_best_pair(single, multi, expected):
     assert painter.pick_checkpoints(object_info(single, multi)) == painter.Checkpoints(*expected)
 
 
-@pytest.mark.parametrize(
-    ("single", "multi"), [(["(none found)"], ["(none found)"]), (["mine"], ["(none found)"])]
-)
-def test_pick_checkpoints_no_pair_gives_none(single, multi):
-    assert painter.pick_checkpoints(object_info(single, multi)) is None
+@pytest.mark.parametrize(("single", "multi"), [([], []), (["mine"], []), (["mine"], [DEMO])])
+def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
+    with pytest.raises(HostError, match=r"demo's files are missing.*README"):
+        painter.pick_checkpoints(object_info(single, multi))
 
 
-def workflow_after(given, info=None, kind="released"):
+def workflow_after(given, info=None):
     """The prompt's inputs by node type, after the command line's options."""
     info = info or object_info(["a"], ["b"], ["wd14.onnx"])
     nodes = [
@@ -96,7 +86,7 @@ def workflow_after(given, info=None, kind="released"):
     tagger = next(node for node in nodes if node["type"] == painter.TAGGER)
     links = [[1, tagger["id"], 0, keyframes["id"], 0, "STRING"]]
     workflow = Workflow({"nodes": nodes, "links": links}, info)
-    painter.apply_options(workflow, given, painter.Checkpoints(kind, "a", "b"))
+    painter.apply_options(workflow, given, painter.Checkpoints(False, "a", "b"))
     return {node["class_type"]: node["inputs"] for node in workflow.to_prompt().values()}
 
 
@@ -130,11 +120,6 @@ def test_apply_options_without_a_tagger_leaves_it_out(capsys):
     assert "--prompt" in capsys.readouterr().out
 
 
-def test_apply_options_seeded_checkpoints_take_few_steps():
-    prompt = workflow_after(options(), kind="seeded")
-    assert prompt[painter.KEYFRAMES]["steps"] == prompt[painter.INTERPOLATE]["steps"] == painter.SEEDED_STEPS
-
-
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -153,14 +138,6 @@ def test_apply_options_format_by_name_or_by_the_output_s_ending(given, expected)
 def test_apply_options_unknown_format_lists_those_there_are():
     with pytest.raises(WorkflowError, match="png sequence"):
         workflow_after(options(format="avi"))
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [((900, 1200), (128, 192)), ((8000, 10), (1024, 64)), ((1, 1), (128, 128))]
-)
-def test_small_size_has_the_picture_s_shape_in_multiples_of_64(size, expected):
-    width, height = painter.small_size(*size)
-    assert (width, height) == expected
 
 
 def test_upload_name_is_plain_and_of_one_content():

@@ -85,9 +85,9 @@ def test_both_forms_are_found_below_every_root_of_both_keys(roots):
         "from yaml": put_folder(extra_diffusers / "from yaml", SINGLE_FRAME),
     }
     other = put_folder(diffusers / "paints_undo_multi_frame", MULTI_FRAME)
-    assert folders.list_checkpoints(SINGLE_FRAME) == sorted(expected)
+    assert folders.list_checkpoints(SINGLE_FRAME) == [*sorted(expected), folders.DEMO_NAME]
     assert {name: folders.checkpoint_path(name, SINGLE_FRAME) for name in expected} == expected
-    assert folders.list_checkpoints(MULTI_FRAME) == [other.name]
+    assert folders.list_checkpoints(MULTI_FRAME) == [other.name, folders.DEMO_NAME]
     assert folders.checkpoint_path(other.name, MULTI_FRAME) == other
 
 
@@ -101,8 +101,8 @@ def test_other_models_are_not_listed(roots):
     put_file(own / "only_text" / "text_encoder" / "model.safetensors", ["text_model.final_layer_norm.bias"])
     (own / "tagger.onnx").write_bytes(b"onnx")
     (own / "empty").mkdir()
-    assert folders.list_checkpoints(SINGLE_FRAME) == [folders.NONE_FOUND]
-    assert folders.list_checkpoints(MULTI_FRAME) == [folders.NONE_FOUND]
+    assert folders.list_checkpoints(SINGLE_FRAME) == [folders.DEMO_NAME]
+    assert folders.list_checkpoints(MULTI_FRAME) == [folders.DEMO_NAME]
 
 
 def test_broken_files_are_listed_for_both_kinds(roots):
@@ -112,8 +112,8 @@ def test_broken_files_are_listed_for_both_kinds(roots):
     link(own / "gone", own / "link to nothing.safetensors")
     (own / "a folder.safetensors").mkdir()
     names = ["folder", "half.safetensors", "link to nothing.safetensors"]
-    assert folders.list_checkpoints(SINGLE_FRAME) == names
-    assert folders.list_checkpoints(MULTI_FRAME) == names
+    assert folders.list_checkpoints(SINGLE_FRAME) == [*names, folders.DEMO_NAME]
+    assert folders.list_checkpoints(MULTI_FRAME) == [*names, folders.DEMO_NAME]
     assert kind_on_disk(own / "half.safetensors") == UNREADABLE
 
 
@@ -122,7 +122,7 @@ def test_hidden_files_and_folders_are_passed_over(roots):
     put_broken(own / "._model.safetensors")
     put_broken(own / ".cache" / "model.safetensors")
     put_broken(put_folder(own / "folder", SINGLE_FRAME) / "unet" / "._diffusion_pytorch_model.safetensors")
-    assert folders.list_checkpoints(SINGLE_FRAME) == ["folder"]
+    assert folders.list_checkpoints(SINGLE_FRAME) == ["folder", folders.DEMO_NAME]
 
 
 def test_shards_are_read_together(tmp_path):
@@ -138,14 +138,19 @@ def test_links_are_followed_and_loops_end(roots, tmp_path):
     for name in ("a", "b"):
         link(tmp_path / "elsewhere", own / name)
         link(own, tmp_path / "elsewhere" / "models" / f"back {name}")
-    assert folders.list_checkpoints(SINGLE_FRAME) == ["a/models/single", "b/models/single"]
+    assert folders.list_checkpoints(SINGLE_FRAME) == ["a/models/single", "b/models/single", folders.DEMO_NAME]
 
 
 def test_sub_folders_put_straight_into_the_root_are_found_beside_others(roots):
     own = put_folder(roots["paintsundo"][0], SINGLE_FRAME)
     put_folder(own / "other", SINGLE_FRAME)
     put_single(own / "single.safetensors", SINGLE_FRAME)
-    assert folders.list_checkpoints(SINGLE_FRAME) == ["other", "paintsundo", "single.safetensors"]
+    assert folders.list_checkpoints(SINGLE_FRAME) == [
+        "other",
+        "paintsundo",
+        "single.safetensors",
+        folders.DEMO_NAME,
+    ]
     assert folders.checkpoint_path("paintsundo", SINGLE_FRAME) == own
 
 
@@ -179,8 +184,7 @@ def test_unknown_name_tells_what_is_there_and_where_to_put_it(roots):
     assert "no single-frame checkpoint 'not there'; found: there" in message
     assert str(roots["paintsundo"][0]) in message
     assert "https://" in message
-    with pytest.raises(CheckpointNotFoundError, match="found: none"):
-        folders.checkpoint_path(folders.NONE_FOUND, MULTI_FRAME)
+    assert folders.DEMO_NAME in message
 
 
 def test_seeded_checkpoints_are_told_apart_on_disk(seeded_checkpoints, checkpoints, tmp_path):

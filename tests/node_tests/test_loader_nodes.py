@@ -6,10 +6,10 @@ import shutil
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.nodes.loaders import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
+from paintsundo_pack.nodes.loaders import NONE_FOUND, MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
 from paintsundo_pack.paintsundo_models.checkpoints import WEIGHT_DTYPES, read_tensors
 from paintsundo_pack.paintsundo_models.errors import CheckpointNotFoundError, CorruptCheckpointError
-from paintsundo_pack.paintsundo_models.host.folders import NONE_FOUND
+from paintsundo_pack.paintsundo_models.host.folders import DEMO_NAME
 
 LOADERS = {"single": SingleFrameLoader, "multi": MultiFrameLoader}
 
@@ -31,14 +31,15 @@ def options(node, name="checkpoint"):
 
 
 def test_lists_show_what_each_node_takes(models):
-    assert options(SingleFrameLoader) == ["single"]
-    assert options(MultiFrameLoader) == ["multi"]
+    assert options(SingleFrameLoader) == ["single", DEMO_NAME]
+    assert options(MultiFrameLoader) == ["multi", DEMO_NAME]
     assert options(SaveCheckpoint) == ["multi", "single"]
     assert all(
         options(node, "weight_dtype") == list(WEIGHT_DTYPES) for node in (*LOADERS.values(), SaveCheckpoint)
     )
     shutil.rmtree(models)
-    assert all(options(node) == [NONE_FOUND] for node in (*LOADERS.values(), SaveCheckpoint))
+    assert all(options(node) == [DEMO_NAME] for node in LOADERS.values())
+    assert options(SaveCheckpoint) == [NONE_FOUND]
 
 
 @pytest.mark.parametrize("name", list(LOADERS))
@@ -48,7 +49,7 @@ def test_saved_file_is_listed_and_loads(name, models):
     assert {tensor.dtype for tensor in read_tensors(models / path).values()} == {torch.float16}
     node = LOADERS[name]
     listed = f"new/{name} half.safetensors"
-    assert options(node) == sorted([name, listed])
+    assert options(node) == [*sorted([name, listed]), DEMO_NAME]
     assert node.validate_inputs(checkpoint=listed) is True
     outputs = node.execute(checkpoint=listed, weight_dtype="default").args
     assert len(outputs) == len(node.define_schema().outputs)

@@ -175,7 +175,13 @@ def painted(page, server):
 
 
 @pytest.mark.parametrize(
-    ("name", "frames"), [("paintsundo_default", 106), ("paintsundo_native", 106), ("paintsundo_segments", 61)]
+    ("name", "frames"),
+    [
+        ("paintsundo_default", 106),
+        ("paintsundo_fast", 106),
+        ("paintsundo_native", 106),
+        ("paintsundo_segments", 61),
+    ],
 )
 def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames):
     _, _, file = painted(ROOT / "example_workflows" / f"{name}.json")
