@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import hostpath  # noqa: E402
 from tools.host import HostError  # noqa: E402
+from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,9 +39,10 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=16, help="height and width of the latents")
     options = parser.parse_args()
     try:
-        if not hostpath.is_under_host():
-            return hostpath.run_under_host(__file__)
-        hostpath.prepare(options.threads)
+        if host_of_this_run() is None:
+            requirements = ROOT / "benchmarks" / "requirements.txt"
+            return run_under_host(__file__, requirements, is_optional=True)
+        prepare(options.threads)
         about = make_importable(options.path.resolve())
         compare(options, about)
     except (HostError, ValueError) as error:

@@ -19,8 +19,9 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
     sys.exit("run.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import hostpath, table  # noqa: E402
+from benchmarks import table  # noqa: E402
 from tools.host import HostError  # noqa: E402
+from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmarks.settings import Setting
@@ -66,9 +67,10 @@ def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
     try:
-        if not hostpath.is_under_host():
-            return hostpath.run_under_host(__file__)
-        hostpath.prepare(options.threads)
+        if host_of_this_run() is None:
+            requirements = ROOT / "benchmarks" / "requirements.txt"
+            return run_under_host(__file__, requirements, is_optional=True)
+        prepare(options.threads)
         options.output.mkdir(parents=True, exist_ok=True)
         if options.count:
             count(options.output)

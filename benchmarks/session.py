@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import comfy.utils
 import torch
 
 from paintsundo_models.checkpoints import WEIGHT_DTYPES
@@ -47,6 +48,7 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
         folder: for the weights meanwhile, up to 7.2 GB.
         say: told what is being measured.
     """
+    comfy.utils.set_progress_bar_enabled(False)
     count = Count(setting.listing)
     flops = stage_flops(count, setting)
     rows, curves = [], []

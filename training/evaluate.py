@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools.host import Host, HostError  # noqa: E402
 from tools.painter import DEMO_CHECKPOINT  # noqa: E402
-from training import hostpath  # noqa: E402
+from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -66,8 +66,10 @@ def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
     try:
-        host = hostpath.encoded_host()
-        return hostpath.run_under_host(__file__) if host is None else measure(options, host)
+        host = host_of_this_run()
+        if host is None:
+            return run_under_host(__file__, ROOT / "training" / "requirements.txt")
+        return measure(options, host)
     except (HostError, ValueError, OSError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -78,7 +80,7 @@ def main() -> int:
 
 def measure(options: argparse.Namespace, host: Host) -> int:
     """Measure, write the page and show the table; return the exit code."""
-    hostpath.prepare(threads=1)  # the networks run in the server
+    prepare(threads=1)  # the networks run in the server
     from training import evaluation, evaluation_page, evaluation_run
 
     results = evaluation_run.evaluate(host, options, command_line(options))

@@ -15,7 +15,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
 sys.path.insert(0, str(ROOT))
 
 from tools.host import HostError  # noqa: E402
-from training import hostpath  # noqa: E402
+from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,9 +45,9 @@ def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
     try:
-        if hostpath.encoded_host() is None:
-            return hostpath.run_under_host(__file__)
-        hostpath.prepare(options.threads)
+        if host_of_this_run() is None:
+            return run_under_host(__file__, ROOT / "training" / "requirements.txt")
+        prepare(options.threads)
         from training import stages
 
         run = options.run or ROOT / "training" / "runs" / options.settings.stem

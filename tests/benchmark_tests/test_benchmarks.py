@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tools.host import Host
+from tools.under_host import HOST_VARIABLE
+
 ROOT = Path(__file__).parents[2]
 COMFY = os.environ.get("COMFYUI_PATH", str(ROOT.parents[1]))
+HOST = Host(Path(sys.executable), Path(COMFY), is_pinned=False)
 STAGES = [
     "keyframe prompts",
     "image VAE encode",
@@ -29,7 +33,7 @@ def start(script, *arguments):
     """A command of benchmarks/ under this Python, on one thread, without the search for a host."""
     return subprocess.Popen(
         [sys.executable, ROOT / "benchmarks" / script, *arguments],
-        env={**os.environ, "PAINTSUNDO_BENCHMARK_HOST": "1", "COMFYUI_PATH": COMFY, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, HOST_VARIABLE: HOST.encode(), "COMFYUI_PATH": COMFY, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -47,6 +47,7 @@ class Trainer:
         self.settings, self.folder = settings, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(settings.seed)  # of the networks' first weights
+        torch.set_flush_denormal(True)  # a sixth faster on a CPU
         self.source: SequenceSource = (
             RecordedSequences(recordings, settings.sizes)
             if recordings

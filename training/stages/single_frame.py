@@ -58,7 +58,7 @@ class SingleFrameStage:
         Without the weight the noisiest timesteps, where the sampler begins, would count for nothing in the picture
         that they stand for.
         """
-        group = self.groups[self._choose_group(generator)]
+        group = self.groups[draw(generator, len(self.groups))]
         drawn = [self._draw(group, generator) for _ in range(self.settings.batch)]
         clean, finished = (torch.stack(part).to(self.device) for part in list(zip(*drawn, strict=True))[:2])
         steps = torch.tensor([step for _, _, step in drawn], device=self.device)
@@ -71,9 +71,6 @@ class SingleFrameStage:
         )
         weight = ((1 - alpha) / alpha).clamp(1, LARGEST_WEIGHT)
         return (weight * (predicted.float() - noise).square()).mean()
-
-    def _choose_group(self, generator: torch.Generator) -> int:
-        return draw(generator, len(self.groups))
 
     def _draw(self, group: list[EncodedSequence], generator: torch.Generator) -> tuple[Tensor, Tensor, int]:
         """A state's latent, the finished picture's (float32), and the operation step."""

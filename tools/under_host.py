@@ -1,37 +1,41 @@
-"""Runs the commands of this folder under ComfyUI's Python, and makes the host's packages importable there."""
+"""Commands that need ComfyUI's packages in their own process: a second run under its Python, with its modules importable."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tools.host import Host, HostError, ensure_host, missing_packages
+from .host import Host, HostError, ensure_host, missing_packages
+from .launch_comfyui import install_torchvision_finder
 
 ROOT = Path(__file__).resolve().parent.parent
 
-HOST_VARIABLE = "PAINTSUNDO_TRAINING_HOST"
-"""Set for the second run of a command, under the host's Python; holds Host.encode()."""
+HOST_VARIABLE = "PAINTSUNDO_COMMAND_HOST"
+"""Set for the second run of a command; holds Host.encode()."""
 
 
-def run_under_host(script: str) -> int:
+def run_under_host(script: str, requirements: Path, *, is_optional: bool = False) -> int:
     """Run a script again with its arguments, under the host's Python; return its exit code.
 
-    The drawing library is installed where that Python is the clone's own.
+    Args:
+        script: its file.
+        requirements: packages that it needs beside the host's; installed only where that Python is the clone's own.
+        is_optional: it can do without them.
 
     Raises:
-        HostError: there is no host, or it lacks the library.
+        HostError: there is no host, or it lacks a package.
     """
     host = ensure_host(ROOT)
-    missing = missing_packages(host.python, ROOT / "training" / "requirements.txt")
+    missing = missing_packages(host.python, requirements)
     if missing and host.is_pinned:
         subprocess.check_call([str(host.python), "-m", "pip", "install", "-q", *missing])
-    elif missing:
+    elif missing and not is_optional:
         raise HostError(f'This needs: "{host.python}" -m pip install {" ".join(missing)}')
     environment = {**os.environ, HOST_VARIABLE: host.encode(), "COMFYUI_PATH": str(host.comfyui)}
     return subprocess.call([str(host.python), str(Path(script).resolve()), *sys.argv[1:]], env=environment)
 
 
-def encoded_host() -> Host | None:
+def host_of_this_run() -> Host | None:
     """The host that this Python belongs to, in the second run of a command; None in the first."""
     encoded = os.environ.pop(HOST_VARIABLE, None)
     return Host.decode(encoded) if encoded else None
@@ -43,9 +47,6 @@ def prepare(threads: int | None = None) -> None:
     To be called before anything of `comfy` is imported.
     """
     sys.path[:0] = [os.environ["COMFYUI_PATH"], str(ROOT)]
-    # here, because the first run of a command has no torch
-    from tools.launch_comfyui import install_torchvision_finder
-
     install_torchvision_finder()
     import torch
     from comfy.cli_args import args
@@ -54,4 +55,3 @@ def prepare(threads: int | None = None) -> None:
     args.use_pytorch_cross_attention = True
     if threads:
         torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # a sixth faster on a CPU
