@@ -41,7 +41,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--fast",
         action="store_true",
-        help="fewer steps and less guidance: a quarter of the time, a little rougher",
+        help="fewer steps and less guidance: a quarter of the sampling work, a little rougher",
     )
     parser.add_argument(
         "--operation-steps",
