@@ -120,10 +120,12 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
 
 
 def learning_rate_factor(step: int, settings: StageSettings) -> float:
-    """Share of the learning rate at a step: a linear rise, then half a cosine down to a hundredth."""
-    if step < settings.warmup:
-        return (step + 1) / settings.warmup
-    progress = (step - settings.warmup) / max(1, settings.steps - settings.warmup)
+    """Share of the learning rate at a step: a linear rise, then half a cosine down to a hundredth; again at each restart."""
+    start = max((restart for restart in settings.restarts if restart <= step), default=0)
+    end = min((restart for restart in settings.restarts if restart > step), default=settings.steps)
+    if step - start < settings.warmup:
+        return (step - start + 1) / settings.warmup
+    progress = (step - start - settings.warmup) / max(1, end - start - settings.warmup)
     return 0.01 + 0.99 * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
 
 

@@ -17,6 +17,7 @@ class StageSettings:
     batch: int
     learning_rate: float
     warmup: int = 100  # steps of linear rise; a cosine falls to a hundredth over the rest
+    restarts: tuple[int, ...] = ()  # steps at which the learning rate begins anew, rise and fall
     weight_decay: float = 0.01
     ema: float = 0.999  # decay of the averaged weights, which are what is used
     clip: float = 1.0  # largest norm of the gradient

@@ -177,6 +177,7 @@ def painted(page, server):
 @pytest.mark.parametrize(
     ("name", "frames"),
     [
+        ("paintsundo_demo", 106),
         ("paintsundo_default", 106),
         ("paintsundo_fast", 106),
         ("paintsundo_native", 106),

@@ -37,7 +37,7 @@ def settings(**changes):
     for stage in data["stages"].values():
         stage |= {"steps": 2, "batch": 2, "sequences": 3}
     data["stages"]["image_vae"] |= {"crop": 32, "late_crop": 64, "late_from": 0.5}
-    data["stages"]["video_vae"] |= {"batch": 1, "crop": 32, "frames": 3}
+    data["stages"]["video_vae"] |= {"batch": 1, "crop": 32, "late_crop": 64, "late_from": 0.5, "frames": 3}
     for stage, change in changes.items():
         data["stages"][stage] |= change
     return data

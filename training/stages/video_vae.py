@@ -6,7 +6,8 @@ from comfy.ldm.models.autoencoder import AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
 
-from paintsundo_models.multi_frame.vae import VideoAutoencoder
+from paintsundo_models.constants import LATENT_SCALE
+from paintsundo_models.multi_frame.vae import ReferenceAttention, VideoAutoencoder
 
 from ..loop import draw
 from ..pictures import psnr, random_crop, sheet, to_pixels, to_states
@@ -16,8 +17,13 @@ from ..settings import StageSettings
 from .image_vae import reconstruction_loss
 
 
+MOST_NOISE = 0.3
+"""Largest deviation of the noise on the scaled latents, whose own is 1. The 3D UNet's latents are not exact either; so
+the decoder learns to take from the two pictures what they show."""
+
+
 class VideoVAEStage:
-    """Reconstruction of a segment from its latents and its first and last picture."""
+    """Reconstruction of a segment from its latents, a little noisy, and its first and last picture."""
 
     name = "video_vae"
 
@@ -35,16 +41,26 @@ class VideoVAEStage:
         self.network.encoder.requires_grad_(False)
         self.network.quant_conv.requires_grad_(False)
         self.network.post_quant_conv.requires_grad_(False)
+        self.shown = [held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
+        fix_reference_projections(network, to_pixels(np.concatenate(self.shown)))
         self.image_vae = image_vae.to(device).requires_grad_(False).eval()
         self.source = source
         self.videos: list[np.ndarray] = []
-        self.shown = [held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
 
     def loss(self, generator: torch.Generator, progress: float) -> Tensor:
-        pixels = torch.stack([self._video(generator) for _ in range(self.settings.batch)]).to(self.device)
-        return reconstruction_loss(self._decode(self.network, pixels).float(), pixels)
+        crop = self.settings.crop
+        if self.settings.late_crop and progress >= self.settings.late_from:
+            crop = self.settings.late_crop
+        videos = [self._video(crop, generator) for _ in range(self.settings.batch)]
+        pixels = torch.stack(videos).to(self.device)
+        with torch.no_grad():
+            latent = self.network.encode(pixels)
+        noise = torch.randn(latent.shape, generator=generator).to(self.device)
+        amount = MOST_NOISE * float(torch.rand(1, generator=generator)) / LATENT_SCALE
+        decoded = self.network.decode(latent + amount * noise, pixels[:, :, [0, -1]])
+        return reconstruction_loss(decoded.float(), pixels)
 
-    def _video(self, generator: torch.Generator) -> Tensor:
+    def _video(self, crop: int, generator: torch.Generator) -> Tensor:
         """A few frames of a segment, its ends among them, cropped: (3, T, H, W)."""
         if len(self.videos) < self.settings.sequences:
             steps = segment_steps(*random_segment(generator))
@@ -54,20 +70,17 @@ class VideoVAEStage:
             video = self.videos[draw(generator, len(self.videos))]
         inner = 1 + torch.randperm(len(video) - 2, generator=generator)[: self.settings.frames - 2]
         video = video[[0, *sorted(inner.tolist()), len(video) - 1]]
-        if self.settings.crop:
-            video = random_crop(video, self.settings.crop, generator)
+        if crop:
+            video = random_crop(video, crop, generator)
         return to_pixels(video).transpose(0, 1)
-
-    def _decode(self, network: VideoAutoencoder, pixels: Tensor) -> Tensor:
-        with torch.no_grad():
-            latent = network.encode(pixels)
-        return network.decode(latent, pixels[:, :, [0, -1]])
 
     def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         rows, quality, plain = [], [], []
         for video in self.shown:
             pixels = to_pixels(video).to(self.device).transpose(0, 1)[None]
-            decoded = to_states(self._decode(network, pixels)[0].transpose(0, 1))
+            decoded = to_states(
+                network.decode(network.encode(pixels), pixels[:, :, [0, -1]])[0].transpose(0, 1)
+            )
             alone = to_states(
                 torch.cat(
                     [
@@ -104,3 +117,24 @@ def begin_as(video_vae: VideoAutoencoder, image_vae: AutoencoderKL) -> None:
     last = video_vae.decoder.conv_out.time_mix_conv
     nn.init.dirac_(last.weight)
     nn.init.zeros_(last.bias)
+
+
+@torch.no_grad()
+def fix_reference_projections(video_vae: VideoAutoencoder, pixels: Tensor) -> None:
+    """Scale keys and values of the reference pictures to about unit size, and leave them so; queries and output learn.
+
+    The encoder's features are not normalised: at the coarsest level they are hundreds, and a step of Adam, which is
+    the same for every weight, would change keys and values beyond recognition. Random projections to 512 channels
+    keep all that 64 or 128 channels say.
+
+    Args:
+        video_vae: its encoder is trained.
+        pixels: (N, 3, H, W) in [-1, 1], to measure on.
+    """
+    for layer, features in zip(
+        video_vae.decoder.attn_refinement, video_vae.encoder.features(pixels[::4]), strict=True
+    ):
+        if isinstance(layer, ReferenceAttention):
+            for projection in (layer.to_k, layer.to_v):
+                nn.init.normal_(projection.weight, std=1 / float(features.square().mean() * features.shape[1]) ** 0.5)
+                projection.requires_grad_(False)

@@ -1,0 +1,58 @@
+"""Parts of the training that a run of the whole command would not show."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from paintsundo_pack import paintsundo_models
+
+from training.loop import learning_rate_factor
+from training.settings import StageSettings, load_settings
+
+DEMO = Path(__file__).resolve().parents[2] / "training" / "demo.json"
+
+
+def test_learning_rate_rises_and_falls_and_begins_anew_at_a_restart():
+    settings = StageSettings(steps=300, batch=1, learning_rate=1e-3, warmup=10, restarts=(100,))
+    rates = [learning_rate_factor(step, settings) for step in range(300)]
+    assert rates[0] == rates[100] == 0.1
+    assert rates[9] == rates[109] == 1
+    assert rates[99] == pytest.approx(0.01, abs=1e-3)
+    assert rates[299] == pytest.approx(0.01, abs=1e-3)
+    assert sorted(rates[10:100], reverse=True) == rates[10:100]
+    assert sorted(rates[110:], reverse=True) == rates[110:]
+
+
+def test_without_restarts_the_learning_rate_falls_to_the_end():
+    settings = StageSettings(steps=100, batch=1, learning_rate=1e-3, warmup=10)
+    rates = [learning_rate_factor(step, settings) for step in range(100)]
+    assert sorted(rates[10:], reverse=True) == rates[10:]
+    assert learning_rate_factor(55, settings) == pytest.approx(0.505, abs=1e-6)
+
+
+def test_keys_and_values_of_the_pictures_have_unit_size_and_stay(monkeypatch):
+    monkeypatch.setitem(sys.modules, "paintsundo_models", paintsundo_models)  # as in the command's own process
+    from training import networks
+    from training.stages.video_vae import fix_reference_projections
+
+    torch.manual_seed(0)
+    network = networks.video_vae(load_settings(DEMO).networks)
+    pixels = torch.rand(8, 3, 64, 64) * 2 - 1
+    fix_reference_projections(network, pixels)
+    with torch.no_grad():
+        features = network.encoder.features(pixels)
+    attention = [layer for layer in network.decoder.attn_refinement if hasattr(layer, "to_k")]
+    assert len(attention) == 2
+    for layer, feature in zip(attention, features[2:4], strict=True):
+        keys = layer.to_k(feature.flatten(2).transpose(1, 2))
+        assert 0.5 < keys.square().mean().sqrt() < 2
+        trained = {name for name, parameter in layer.named_parameters() if parameter.requires_grad}
+        assert trained == {"norm.weight", "norm.bias", "to_q.weight", "to_out.0.weight", "to_out.0.bias"}
+
+
+def test_demo_settings_name_every_stage():
+    assert set(json.loads(DEMO.read_text(encoding="utf-8"))["stages"]) == {
+        *("image_vae", "video_vae", "single_frame", "multi_frame")
+    }
