@@ -34,6 +34,12 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--steps", type=_positive, help="sampling steps of both models (default: the nodes' own, 50)"
     )
     parser.add_argument(
+        "--fast",
+        type=int,
+        default=7,
+        help="how many of both are also made as the fast workflow does (default: 7; 0: none)",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         default=ROOT / "docs",
@@ -54,10 +60,10 @@ def _positive(text: str) -> int:
 
 def command_line(options: argparse.Namespace) -> str:
     """The command that measures the same again."""
-    words = ["python", "training/evaluate.py"]
-    for name in ("single", "multi", "pictures", "segments", "steps"):
+    words, defaults = ["python", "training/evaluate.py"], arguments([])
+    for name in ("single", "multi", "pictures", "segments", "steps", "fast"):
         value = getattr(options, name)
-        if value not in (None, DEMO_CHECKPOINT):
+        if value != getattr(defaults, name):
             words += [f"--{name}", str(value)]
     return shlex.join(words)
 

@@ -3,7 +3,7 @@
 Pictures are uint8 (H, W, 3), series of them (N, H, W, 3). Errors are mean absolute differences in [0, 1].
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,6 +128,25 @@ class SegmentScores:
 
 
 @dataclass(frozen=True)
+class Deviation:
+    """The same pictures made with the default settings and with the fast workflow's.
+
+    Attributes:
+        psnr: mean of the one against the other.
+        error: of those with the default settings against the true states.
+        fast_error: of the others.
+        seconds: that the default settings took.
+        fast_seconds: that the others took.
+    """
+
+    psnr: float
+    error: float
+    fast_error: float
+    seconds: float
+    fast_seconds: float
+
+
+@dataclass(frozen=True)
 class Figure:
     """A measured figure and its bar, in words."""
 
@@ -168,6 +187,19 @@ def score_segment(
         last_psnr=psnr(predicted[-1], truth[-1]),
         error=difference(unit(predicted[1:-1]), unit(truth[1:-1])),
         fade_error=difference(fade[1:-1], unit(truth[1:-1])),
+    )
+
+
+def score_deviation(
+    exact: np.ndarray, fast: np.ndarray, truth: np.ndarray, seconds: float, fast_seconds: float
+) -> Deviation:
+    """Compare what two settings make of the same input; all of the same shape."""
+    return Deviation(
+        psnr=mean(psnr(one, other) for one, other in zip(exact, fast, strict=True)),
+        error=difference(unit(exact), unit(truth)),
+        fast_error=difference(unit(fast), unit(truth)),
+        seconds=seconds,
+        fast_seconds=fast_seconds,
     )
 
 
@@ -294,6 +326,25 @@ def pair_table(scores: Sequence[SegmentScores]) -> str:
             )
         )
     head = ("Steps", "Segments", "First, dB", "Last, dB", "Error", "Cross-fade's error", "Lower than it")
+    return markdown_table(head, rows)
+
+
+def deviation_table(groups: Mapping[str, Sequence[Deviation]]) -> str:
+    """Markdown table of what the fast workflow's settings change, a line a group."""
+    rows = []
+    for name, group in groups.items():
+        psnrs = [deviation.psnr for deviation in group]
+        share = sum(deviation.fast_seconds for deviation in group) / sum(d.seconds for d in group)
+        rows.append(
+            (
+                f"{len(group)} {name}",
+                f"{mean(psnrs):.2f} dB (lowest {min(psnrs):.2f})",
+                f"{mean(deviation.error for deviation in group):.4f}",
+                f"{mean(deviation.fast_error for deviation in group):.4f}",
+                f"{share:.2f}",
+            )
+        )
+    head = ("What", "Against the default's", "Default's error", "Fast one's error", "Time, default = 1")
     return markdown_table(head, rows)
 
 

@@ -4,7 +4,10 @@ import argparse
 import io
 import json
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,19 @@ from tqdm import tqdm
 
 from tools.comfy_client import ComfyClient, Json, Prompt
 from tools.host import Host, HostError, tail
-from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER, make_server, server_errors
+from tools.painter import (
+    FAST_WORKFLOW,
+    INTERPOLATE,
+    KEYFRAMES,
+    MULTI_LOADER,
+    SINGLE_LOADER,
+    make_server,
+    server_errors,
+)
 from tools.pictures import png_bytes
-from tools.workflow import widgets_of
+from tools.workflow import Workflow, widgets_of
 
-from .evaluation import KEYFRAME_STEPS, score_keyframes, score_segment
+from .evaluation import KEYFRAME_STEPS, Deviation, score_deviation, score_keyframes, score_segment
 from .evaluation_page import Compared, Results
 from .segments import default_segments, segment_steps
 from .sequences import ProceduralSequences, SequenceSource
@@ -25,7 +36,16 @@ from .sequences import ProceduralSequences, SequenceSource
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ROOT / "training" / "demo.json"
 HELD_OUT_SEED = 0
-LOAD, SAVE = "LoadImage", "SaveImage"
+LOAD, SAVE, GUIDANCE = "LoadImage", "SaveImage", "PaintsUndoGuidance"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Widgets that differ from the nodes' defaults; `guidance` None: without that node."""
+
+    keyframes: Json = field(default_factory=dict)
+    segments: Json = field(default_factory=dict)
+    guidance: Json | None = None
 
 
 class Evaluator:
@@ -35,16 +55,14 @@ class Evaluator:
         client: of the server.
         single: name of the single-frame checkpoint in its loader.
         multi: name of the multi-frame checkpoint in its loader.
-        steps: sampling steps, None for the nodes' defaults.
     """
 
-    def __init__(self, client: ComfyClient, single: str, multi: str, steps: int | None) -> None:
+    def __init__(self, client: ComfyClient, single: str, multi: str) -> None:
         self.client, self.single, self.multi = client, single, multi
-        self.sampling = {} if steps is None else {"steps": steps}
         self.object_info = client.object_info()
         self.resized: dict[str, None] = {}  # in the order of their appearance
 
-    def keyframes(self, index: int, truth: np.ndarray) -> Compared:
+    def keyframes(self, index: int, truth: np.ndarray, sampling: Sampling) -> Compared:
         """Keyframes of a finished picture, which is truth[0], at KEYFRAME_STEPS."""
         prompt = {
             "load": self.node(SINGLE_LOADER, checkpoint=self.single),
@@ -58,12 +76,12 @@ class Evaluator:
                 operation_steps=", ".join(map(str, KEYFRAME_STEPS)),
                 width=0,
                 height=0,
-                **self.sampling,
+                **sampling.keyframes,
             ),
         }
         return self.compare("keyframes", prompt, truth)
 
-    def segment(self, index: int, pair: tuple[int, int], truth: np.ndarray) -> Compared:
+    def segment(self, index: int, pair: tuple[int, int], truth: np.ndarray, sampling: Sampling) -> Compared:
         """Frames between truth[0] and truth[-1]."""
         name = f"heldout_{index}_{pair[0]}_{pair[1]}"
         prompt = {
@@ -72,23 +90,41 @@ class Evaluator:
             "end": self.picture(f"{name}_end.png", truth[-1]),
             "make": self.node(
                 INTERPOLATE,
-                model=["load", 0],
+                model=["load", 0] if sampling.guidance is None else ["guide", 0],
                 clip=["load", 1],
                 vae=["load", 2],
                 clip_vision=["load", 3],
                 start_image=["start", 0],
                 end_image=["end", 0],
-                **self.sampling,
+                **sampling.segments,
             ),
         }
+        if sampling.guidance is not None:
+            prompt["guide"] = self.node(GUIDANCE, model=["load", 0], **sampling.guidance)
         return self.compare("segments", prompt, truth)
 
-    def sampling_in_words(self) -> str:
+    def exact(self, steps: int | None) -> Sampling:
+        """The nodes' defaults, but for the number of sampling steps where it is given."""
+        changes = {} if steps is None else {"steps": steps}
+        return Sampling(changes, changes)
+
+    def fast(self) -> Sampling:
+        """What the fast workflow sets."""
+        workflow = Workflow.load(ROOT / FAST_WORKFLOW, self.object_info)
+        names = ("steps", "cfg", "sampler_name", "scheduler")
+        keyframes, segments = (
+            {name: workflow.widget(kind, name) for name in names} for kind in (KEYFRAMES, INTERPOLATE)
+        )
+        guidance = {w.name: workflow.widget(GUIDANCE, w.name) for w in widgets_of(self.object_info[GUIDANCE])}
+        return Sampling(keyframes, segments, guidance)
+
+    def in_words(self, sampling: Sampling, steps: int | None) -> str:
         """How many sampling steps both nodes take, and whether that is their default."""
-        if self.sampling:
-            return f"except for {self.sampling['steps']} sampling steps"
-        steps = [self.node(kind)["inputs"]["steps"] for kind in (KEYFRAMES, INTERPOLATE)]
-        return f"{steps[0]} sampling steps for keyframes, {steps[1]} for segments"
+        if steps is not None:
+            return f"except for {steps} sampling steps"
+        made = (self.node(KEYFRAMES, **sampling.keyframes), self.node(INTERPOLATE, **sampling.segments))
+        keyframes, segments = (node["inputs"]["steps"] for node in made)
+        return f"{keyframes} sampling steps for keyframes, {segments} for segments"
 
     def node(self, node_type: str, **inputs: object) -> Json:
         """A node of a prompt, with the defaults that the server names."""
@@ -150,7 +186,7 @@ def evaluate(host: Host, options: argparse.Namespace, command: str) -> Results:
             server.extra_args += (f"--{name}-directory", str(Path(folder) / name))
         with server:
             try:
-                evaluator = Evaluator(server.client, options.single, options.multi, options.steps)
+                evaluator = Evaluator(server.client, options.single, options.multi)
                 if KEYFRAMES not in evaluator.object_info:
                     raise HostError(
                         f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}"
@@ -165,28 +201,50 @@ def _measure(
 ) -> Results:
     keyframes, keyframe_pictures = [], []
     segments, segment_pictures = [], []
+    deviations: dict[str, list[Deviation]] = {"pictures' keyframes": [], "segments": []}
+    exact, fast = evaluator.exact(options.steps), evaluator.fast()
+
+    def make(kind: str, compare: Callable[[Sampling], Compared], index: int) -> Compared:
+        """The pictures; the first few of a kind with the fast settings, too."""
+        compared, seconds = _timed(compare, exact)
+        if index < options.fast:
+            quick, quick_seconds = _timed(compare, fast)
+            deviations[kind].append(
+                score_deviation(compared.predicted, quick.predicted, compared.truth, seconds, quick_seconds)
+            )
+        bar.update()
+        return compared
+
+    of_keyframes, of_segments = deviations
     with tqdm(total=options.pictures + options.segments, desc="keyframes", unit="run") as bar:
         for index in range(options.pictures):
-            compared = evaluator.keyframes(index, source.states(index, KEYFRAME_STEPS))
+            truth = source.states(index, KEYFRAME_STEPS)
+            compared = make(of_keyframes, partial(evaluator.keyframes, index, truth), index)
             keyframe_pictures.append(compared)
-            keyframes.append(score_keyframes(index, compared.predicted, compared.truth))
-            bar.update()
+            keyframes.append(score_keyframes(index, compared.predicted, truth))
         bar.set_description("segments")
         for index, pair in enumerate(_pairs(options.segments)):
-            compared = evaluator.segment(index, pair, source.states(index, segment_steps(*pair)))
+            truth = source.states(index, segment_steps(*pair))
+            compared = make(of_segments, partial(evaluator.segment, index, pair, truth), index)
             segment_pictures.append(compared)
-            segments.append(score_segment(index, pair, compared.predicted, compared.truth))
-            bar.update()
+            segments.append(score_segment(index, pair, compared.predicted, truth))
     return Results(
         keyframes=keyframes,
         keyframe_pictures=keyframe_pictures,
         segments=segments,
         segment_pictures=segment_pictures,
+        deviations=deviations,
         command=command,
         checkpoints=(options.single, options.multi),
-        sampling=evaluator.sampling_in_words(),
+        sampling=evaluator.in_words(exact, options.steps),
         resized=tuple(evaluator.resized),
     )
+
+
+def _timed(compare: Callable[[Sampling], Compared], sampling: Sampling) -> tuple[Compared, float]:
+    started = time.monotonic()
+    compared = compare(sampling)
+    return compared, time.monotonic() - started
 
 
 def _pairs(count: int) -> Sequence[tuple[int, int]]:

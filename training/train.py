@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = ("image_vae", "latents", "video_vae", "single_frame", "multi_frame", "export")
+STAGES = ("image_vae", "image_decoder", "latents", "video_vae", "single_frame", "multi_frame", "export")
 
 if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
     sys.exit("train.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))

@@ -200,3 +200,15 @@ def test_cases_for_the_sheet_are_best_typical_and_worst():
     assert ev.chosen_cases([0.3, 0.1, 0.5, 0.2, 0.4]) == [("best", 1), ("typical", 0), ("worst", 2)]
     assert ev.chosen_cases([0.3, 0.1]) == [("best", 1), ("worst", 0)]
     assert [place for _, place in ev.chosen_cases([0.3])] == [0]
+
+
+def test_deviation_of_fast_settings_from_the_default_ones():
+    exact, fast, truth = flat(100, 100), flat(151, 151), flat(100, 202)
+    deviation = ev.score_deviation(exact, fast, truth, seconds=4.0, fast_seconds=1.0)
+    assert deviation.psnr == pytest.approx(-20 * np.log10(0.2))
+    assert deviation.error == pytest.approx(0.2)
+    assert deviation.fast_error == pytest.approx(0.2)
+    same = ev.score_deviation(exact, exact, exact, seconds=2.0, fast_seconds=2.0)
+    assert (same.psnr, same.error, same.fast_error) == (ev.PSNR_MOST, 0, 0)
+    line = ev.deviation_table({"segments": [deviation, same]}).splitlines()[2]
+    assert line == "| 2 segments | 26.99 dB (lowest 13.98) | 0.1000 | 0.1000 | 0.50 |"

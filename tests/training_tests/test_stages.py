@@ -33,7 +33,9 @@ def test_without_restarts_the_learning_rate_falls_to_the_end():
 
 
 def test_keys_and_values_of_the_pictures_have_unit_size_and_stay(monkeypatch):
-    monkeypatch.setitem(sys.modules, "paintsundo_models", paintsundo_models)  # as in the command's own process
+    monkeypatch.setitem(
+        sys.modules, "paintsundo_models", paintsundo_models
+    )  # as in the command's own process
     from training import networks
     from training.stages.video_vae import fix_reference_projections
 
@@ -54,5 +56,5 @@ def test_keys_and_values_of_the_pictures_have_unit_size_and_stay(monkeypatch):
 
 def test_demo_settings_name_every_stage():
     assert set(json.loads(DEMO.read_text(encoding="utf-8"))["stages"]) == {
-        *("image_vae", "video_vae", "single_frame", "multi_frame")
+        *("image_vae", "image_decoder", "video_vae", "single_frame", "multi_frame")
     }

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from training.sequences import CANVAS, RecordedSequences, frame_of_step, nearest_size
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAINED = ("image_vae", "video_vae", "single_frame", "multi_frame")
+TRAINED = ("image_vae", "image_decoder", "video_vae", "single_frame", "multi_frame")
 
 
 def settings(**changes):
@@ -37,6 +37,7 @@ def settings(**changes):
     for stage in data["stages"].values():
         stage |= {"steps": 2, "batch": 2, "sequences": 3}
     data["stages"]["image_vae"] |= {"crop": 32, "late_crop": 64, "late_from": 0.5}
+    data["stages"]["image_decoder"] |= {"crop": 32, "late_crop": 0}
     data["stages"]["video_vae"] |= {"batch": 1, "crop": 32, "late_crop": 64, "late_from": 0.5, "frames": 3}
     for stage, change in changes.items():
         data["stages"][stage] |= change

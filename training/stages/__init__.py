@@ -67,6 +67,15 @@ class Trainer:
         whiten(vae, pictures.batch(120, 0, torch.Generator().manual_seed(2)).to(self.device))
         torch.save(vae.state_dict(), run.folder / "whitened.pt")
 
+    def image_decoder(self) -> None:
+        """Train the image VAE's decoder further. Latents stay what they are, so the diffusion networks need not wait."""
+        settings = self.settings.stages["image_decoder"]
+        network = self._trained(networks.image_vae(self.settings.networks), "image_vae", "whitened.pt")
+        network.decoder.requires_grad_(True)
+        network.post_quant_conv.requires_grad_(True)
+        stage = ImageVAEStage(network, self.source, self.held_out, settings, self.device)
+        train(stage, settings, self._run("image_decoder"), self.settings.seed, self.device)
+
     def latents(self) -> None:
         """Encode the sequences that the diffusion stages train on."""
         encode_sequences(
@@ -147,7 +156,11 @@ class Trainer:
         return Run(self.folder, stage)
 
     def _image_vae(self) -> nn.Module:
-        return self._trained(networks.image_vae(self.settings.networks), "image_vae", "whitened.pt")
+        """With the further trained decoder where there is one."""
+        network = networks.image_vae(self.settings.networks)
+        if (self.folder / "image_decoder" / "weights.pt").exists():
+            return self._trained(network, "image_decoder")
+        return self._trained(network, "image_vae", "whitened.pt")
 
     def _trained(self, network: nn.Module, stage: str, name: str = "weights.pt") -> nn.Module:
         path = self.folder / stage / name

@@ -1,4 +1,7 @@
-"""Stage 2: the video VAE's decoder. Its encoder is the image VAE's, so that both models see the same latents."""
+"""Stage 2: the video VAE. It is the image VAE, so that both models see the same latents; its decoder learns to look at
+the two pictures. Its time stacks stay identities: what they would learn from a few frames at a time makes the frames
+between worse than the image VAE's.
+"""
 
 import numpy as np
 import torch
@@ -15,7 +18,6 @@ from ..segments import random_segment, segment_steps
 from ..sequences import SequenceSource
 from ..settings import StageSettings
 from .image_vae import reconstruction_loss
-
 
 MOST_NOISE = 0.3
 """Largest deviation of the noise on the scaled latents, whose own is 1. The 3D UNet's latents are not exact either; so
@@ -38,9 +40,8 @@ class VideoVAEStage:
     ) -> None:
         self.network, self.settings, self.device = network, settings, device
         begin_as(network, image_vae)
-        self.network.encoder.requires_grad_(False)
-        self.network.quant_conv.requires_grad_(False)
-        self.network.post_quant_conv.requires_grad_(False)
+        network.requires_grad_(False)
+        network.decoder.attn_refinement.requires_grad_(True)
         self.shown = [held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
         fix_reference_projections(network, to_pixels(np.concatenate(self.shown)))
         self.image_vae = image_vae.to(device).requires_grad_(False).eval()
@@ -136,5 +137,7 @@ def fix_reference_projections(video_vae: VideoAutoencoder, pixels: Tensor) -> No
     ):
         if isinstance(layer, ReferenceAttention):
             for projection in (layer.to_k, layer.to_v):
-                nn.init.normal_(projection.weight, std=1 / float(features.square().mean() * features.shape[1]) ** 0.5)
+                nn.init.normal_(
+                    projection.weight, std=1 / float(features.square().mean() * features.shape[1]) ** 0.5
+                )
                 projection.requires_grad_(False)
