@@ -74,6 +74,7 @@ class Trainer:
         network.decoder.requires_grad_(True)
         network.post_quant_conv.requires_grad_(True)
         stage = ImageVAEStage(network, self.source, self.held_out, settings, self.device)
+        stage.name = "image_decoder"
         train(stage, settings, self._run("image_decoder"), self.settings.seed, self.device)
 
     def latents(self) -> None:
