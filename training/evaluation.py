@@ -43,11 +43,11 @@ def ink(picture: np.ndarray) -> float:
 
 
 def blurred(picture: np.ndarray, sigma_px: float = BLUR_SIGMA_PX) -> np.ndarray:
-    """The picture under a Gaussian, float64 in [0, 1]; what lies outside is the nearest pixel of the edge."""
+    """A float picture (H, W, 3) under a Gaussian; what lies outside is the nearest pixel of the edge."""
     radius = int(np.ceil(3 * sigma_px))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)
     kernel /= kernel.sum()
-    result = np.pad(unit(picture), ((radius, radius), (radius, radius), (0, 0)), mode="edge")
+    result = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
     for axis in (0, 1):
         length = result.shape[axis] - 2 * radius
         windows = (np.take(result, range(shift, shift + length), axis) for shift in range(kernel.size))
@@ -110,8 +110,10 @@ class SegmentScores:
         pair: operation steps of the first and the last frame.
         first_psnr: of the first frame against the picture that was given.
         last_psnr: likewise of the last frame.
-        error: of the frames between them against the true states.
-        fade_error: of a cross-fade of the two given pictures against the true states.
+        error: of the frames between them against the true states, all blurred.
+        fade_error: of a cross-fade of the two given pictures against the true states, all blurred.
+        sharp_error: as `error`, nothing blurred.
+        sharp_fade_error: as `fade_error`, nothing blurred.
     """
 
     index: int
@@ -120,6 +122,8 @@ class SegmentScores:
     last_psnr: float
     error: float
     fade_error: float
+    sharp_error: float
+    sharp_fade_error: float
 
     @property
     def excess(self) -> float:
@@ -159,14 +163,15 @@ class Figure:
 def score_keyframes(index: int, predicted: np.ndarray, truth: np.ndarray) -> KeyframeScores:
     """Compare keyframes at KEYFRAME_STEPS with the true states, of which the first was the input."""
     canvas = np.full_like(truth[0], 255)
-    soft_input, soft_canvas = blurred(truth[0]), blurred(canvas)
-    soft_truth = [blurred(state) for state in truth]
+    soft_input, soft_canvas = blurred(unit(truth[0])), blurred(unit(canvas))
+    soft_truth = [blurred(unit(state)) for state in truth]
     return KeyframeScores(
         index=index,
         finished_psnr=psnr(predicted[0], truth[0]),
         canvas_brightness=brightness(predicted[-1]),
         errors=tuple(
-            difference(blurred(frame), state) for frame, state in zip(predicted, soft_truth, strict=True)
+            difference(blurred(unit(frame)), state)
+            for frame, state in zip(predicted, soft_truth, strict=True)
         ),
         input_errors=tuple(difference(soft_input, state) for state in soft_truth),
         canvas_errors=tuple(difference(soft_canvas, state) for state in soft_truth),
@@ -179,14 +184,18 @@ def score_segment(
     index: int, pair: tuple[int, int], predicted: np.ndarray, truth: np.ndarray
 ) -> SegmentScores:
     """Compare a segment's frames with the true states, of which the first and the last were given."""
-    fade = cross_fade(truth[0], truth[-1], len(truth))
+    fade = cross_fade(truth[0], truth[-1], len(truth))[1:-1]
+    made, states = unit(predicted[1:-1]), unit(truth[1:-1])
+    soft_fade, soft_made, soft_states = (np.stack([*map(blurred, frames)]) for frames in (fade, made, states))
     return SegmentScores(
         index=index,
         pair=pair,
         first_psnr=psnr(predicted[0], truth[0]),
         last_psnr=psnr(predicted[-1], truth[-1]),
-        error=difference(unit(predicted[1:-1]), unit(truth[1:-1])),
-        fade_error=difference(fade[1:-1], unit(truth[1:-1])),
+        error=difference(soft_made, soft_states),
+        fade_error=difference(soft_fade, soft_states),
+        sharp_error=difference(made, states),
+        sharp_fade_error=difference(fade, states),
     )
 
 
@@ -262,7 +271,10 @@ def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
         "First": [score.first_psnr for score in scores],
         "Last": [score.last_psnr for score in scores],
     }
-    error, fade_error = mean(score.error for score in scores), mean(score.fade_error for score in scores)
+    between = {
+        "blurred as the keyframes are": [(score.error, score.fade_error) for score in scores],
+        "nothing blurred": [(score.sharp_error, score.sharp_fade_error) for score in scores],
+    }
     return [
         *(
             Figure(
@@ -273,11 +285,15 @@ def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
             )
             for end, values in ends.items()
         ),
-        Figure(
-            "Frames between them against the true states: mean absolute error",
-            f"{error:.4f}; lower than the cross-fade's in {percent(score.excess < 0 for score in scores)}",
-            f"below {fade_error:.4f}, a cross-fade's",
-            error < fade_error,
+        *(
+            Figure(
+                f"Frames between them against the true states: mean absolute error, {how}",
+                f"{mean(error for error, _ in pairs):.4f}; "
+                f"lower than the cross-fade's in {percent(error < fade for error, fade in pairs)}",
+                f"below {mean(fade for _, fade in pairs):.4f}, a cross-fade's",
+                mean(error for error, _ in pairs) < mean(fade for _, fade in pairs),
+            )
+            for how, pairs in between.items()
         ),
     ]
 
@@ -323,9 +339,14 @@ def pair_table(scores: Sequence[SegmentScores]) -> str:
                 f"{mean(score.error for score in group):.4f}",
                 f"{mean(score.fade_error for score in group):.4f}",
                 percent(score.excess < 0 for score in group),
+                f"{mean(score.sharp_error for score in group):.4f}",
+                f"{mean(score.sharp_fade_error for score in group):.4f}",
             )
         )
-    head = ("Steps", "Segments", "First, dB", "Last, dB", "Error", "Cross-fade's error", "Lower than it")
+    head = (
+        *("Steps", "Segments", "First, dB", "Last, dB", "Error", "Cross-fade's error", "Lower than it"),
+        *("Error, nothing blurred", "Cross-fade's, nothing blurred"),
+    )
     return markdown_table(head, rows)
 
 

@@ -114,7 +114,7 @@ Through the pack's nodes: a ComfyUI with the pack is started on the CPU, picture
 The pictures are those of the procedural painter with the seeds from 0 on; the training uses seeds from `first_seed` in `training/demo.json` on. The painter knows the true state at each operation step. They are of the same kind as the training's pictures, so nothing here tells how other pictures fare.
 
 - **PSNR** of one picture counts {ev.PSNR_MOST:g} dB at most, so that a blank canvas that is met exactly does not carry the mean.
-- **Error** is the mean absolute difference in [0, 1]. For keyframes both pictures are blurred first (Gaussian, sigma {ev.BLUR_SIGMA_PX:g} pixels); for segments they are not.
+- **Error** is the mean absolute difference in [0, 1]. Both pictures are blurred first (Gaussian, sigma {ev.BLUR_SIGMA_PX:g} pixels), unless a row or column says otherwise.
 - **Ink** is the share of pixels with a channel below {ev.INK_BELOW:g}. An equal share counts as not rising; the second number leaves those out. In the true states ink does not rise in {true_falls} of the neighbouring pairs.
 - **Segments** lie between two true states, of a lower step and of a higher one, in undo order. Segment n is of picture n, and the pairs of the default chain take turns. The cross-fade mixes the two given pictures evenly.
 

@@ -5,6 +5,7 @@ import csv
 import math
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .settings import StageSettings
+
+ADAM_BETAS = (0.9, 0.99)
+SMALLEST_MATRIX = 16
+"""Rows, and columns, that a weight has at least for Muon to orthogonalise its updates."""
 
 SAVE_EVERY_S = 240.0
 """Seconds between checkpoints; a run that is broken off loses at most so much."""
@@ -72,9 +77,7 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
     """
     network = stage.network.to(device)
     parameters = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay
-    )
+    optimizer = make_optimizer(parameters, settings)
     averaged = copy.deepcopy(network).requires_grad_(False)
     step, seconds = _resume(run, network, averaged, optimizer)
     bar = tqdm(total=settings.steps, initial=step, desc=stage.name, unit="step", dynamic_ncols=True)
@@ -117,6 +120,28 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
             saved = time.monotonic()
     bar.close()
     _write(averaged.state_dict(), run.weights)
+
+
+def make_optimizer(parameters: Sequence[nn.Parameter], settings: StageSettings) -> torch.optim.Optimizer:
+    """AdamW, or Muon for what is a matrix and AdamW for the rest.
+
+    Muon's updates are scaled to the size that AdamW's usually have, so both take the same learning rate. Convolutions
+    count as matrices with a row for each output channel.
+    """
+    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, betas=ADAM_BETAS, **common)
+    from pytorch_optimizer import Muon  # here, because it takes a second that no other use of this module needs
+
+    matrices = [p for p in parameters if min(p.shape[0], p[0].numel()) >= SMALLEST_MATRIX]
+    known = set(map(id, matrices))
+    others = [p for p in parameters if id(p) not in known]
+    return Muon(
+        [
+            {"params": matrices, "use_muon": True, "use_adjusted_lr": True, **common},
+            {"params": others, "use_muon": False, "betas": ADAM_BETAS, **common},
+        ]
+    )
 
 
 def learning_rate_factor(step: int, settings: StageSettings) -> float:

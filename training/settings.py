@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+OPTIMIZERS = ("adamw", "muon")
+
 NARROWEST_UNET = 96
 """Three channels in each of the 32 groups of a group norm."""
 
@@ -16,6 +18,7 @@ class StageSettings:
     steps: int
     batch: int
     learning_rate: float
+    optimizer: str = "adamw"  # or "muon"
     warmup: int = 100  # steps of linear rise; a cosine falls to a hundredth over the rest
     restarts: tuple[int, ...] = ()  # steps at which the learning rate begins anew, rise and fall
     weight_decay: float = 0.01
@@ -85,6 +88,11 @@ def load_settings(path: Path) -> Settings:
     for height, width in settings.sizes:
         if height % 64 or width % 64:
             raise ValueError(f"{path}: sizes must be multiples of 64, and {width}x{height} is none.")
+    for name, stage in settings.stages.items():
+        if stage.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"{path}: the optimizer of {name} is {stage.optimizer!r}; it has to be {' or '.join(OPTIMIZERS)}."
+            )
     if settings.networks.unet_width < NARROWEST_UNET:
         raise ValueError(
             f"{path}: unet_width has to be {NARROWEST_UNET} channels wide at least (see networks.begin_as_identity)."

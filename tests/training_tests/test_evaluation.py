@@ -37,6 +37,8 @@ def segment_scores(**changes):
         "last_psnr": 25.0,
         "error": 0.01,
         "fade_error": 0.02,
+        "sharp_error": 0.01,
+        "sharp_fade_error": 0.02,
     }
     return ev.SegmentScores(**{**perfect, **changes})
 
@@ -66,9 +68,9 @@ def test_ink_is_a_pixel_with_one_dark_channel():
 
 
 def test_blur_keeps_plain_pictures_and_the_mean_and_spreads_a_dot():
-    assert np.allclose(ev.blurred(flat(255)[0]), 1)
-    dot = flat(0)[0]
-    dot[8, 8] = 255
+    assert np.allclose(ev.blurred(ev.unit(flat(255)[0])), 1)
+    dot = ev.unit(flat(0)[0])
+    dot[8, 8] = 1
     soft = ev.blurred(dot)
     assert soft.sum() == pytest.approx(3)
     assert soft[8, 8, 0] == pytest.approx(1 / (2 * np.pi * ev.BLUR_SIGMA_PX**2), rel=0.02)
@@ -76,7 +78,7 @@ def test_blur_keeps_plain_pictures_and_the_mean_and_spreads_a_dot():
 
 
 def test_blur_of_a_picture_that_is_no_square():
-    assert ev.blurred(np.zeros((12, 20, 3), np.uint8)).shape == (12, 20, 3)
+    assert ev.blurred(np.zeros((12, 20, 3))).shape == (12, 20, 3)
 
 
 def test_cross_fade_is_even_and_holds_both_ends():
@@ -123,10 +125,22 @@ def test_segment_scores_of_true_states_and_of_a_cross_fade():
     truth = flat(0, *[0] * 7, *[255] * 7, 255)  # a sudden change, which no cross-fade follows
     score = ev.score_segment(3, (0, 400), truth, truth)
     assert (score.index, score.pair) == (3, (0, 400))
-    assert (score.first_psnr, score.last_psnr, score.error) == (ev.PSNR_MOST, ev.PSNR_MOST, 0)
-    assert score.fade_error == pytest.approx(np.mean([min(k, 15 - k) / 15 for k in range(1, 15)]))
+    assert (score.first_psnr, score.last_psnr) == (ev.PSNR_MOST, ev.PSNR_MOST)
+    assert score.error == score.sharp_error == 0
+    assert score.fade_error == pytest.approx(score.sharp_fade_error), "plain pictures stay what they are"
+    assert score.sharp_fade_error == pytest.approx(np.mean([min(k, 15 - k) / 15 for k in range(1, 15)]))
     fade = (ev.cross_fade(truth[0], truth[-1], 16) * 255).round().astype(np.uint8)
     assert ev.score_segment(3, (0, 400), fade, truth).excess == pytest.approx(0, abs=1e-3)
+
+
+def test_segments_are_scored_both_blurred_and_not():
+    truth = flat(*[100] * 16)
+    predicted = truth.copy()
+    predicted[:, ::2, ::2] += 51  # a quarter of the pixels is off by a fifth, which a blur spreads out
+    predicted[:, 1::2, 1::2] -= 51
+    score = ev.score_segment(0, (0, 400), predicted, truth)
+    assert score.sharp_error == pytest.approx(0.1)
+    assert 0 < score.error < 0.02
 
 
 def test_the_ends_of_a_segment_do_not_count_as_middle_frames():
@@ -140,7 +154,7 @@ def test_the_ends_of_a_segment_do_not_count_as_middle_frames():
 
 def test_all_bars_are_met_by_good_scores():
     figures = ev.keyframe_figures([keyframe_scores()]) + ev.segment_figures([segment_scores()])
-    assert len(figures) == 7
+    assert len(figures) == 8
     assert all(figure.is_met for figure in figures)
     assert "no" not in [row.split("|")[4].strip(" *") for row in ev.figure_table(figures).splitlines()]
 
@@ -161,11 +175,17 @@ def test_table_says_no_where_a_bar_of_the_keyframes_is_missed(place, bad):
 
 
 @pytest.mark.parametrize(
-    ("place", "bad"), [(0, {"first_psnr": 19.9}), (1, {"last_psnr": 19.9}), (2, {"error": 0.02})]
+    ("place", "bad"),
+    [
+        (0, {"first_psnr": 19.9}),
+        (1, {"last_psnr": 19.9}),
+        (2, {"error": 0.02}),
+        (3, {"sharp_error": 0.02}),
+    ],
 )
 def test_table_says_no_where_a_bar_of_the_segments_is_missed(place, bad):
     assert answers(ev.segment_figures([segment_scores(**bad)])) == [
-        "**no**" if row == place else "yes" for row in range(3)
+        "**no**" if row == place else "yes" for row in range(4)
     ]
 
 
@@ -193,7 +213,7 @@ def test_tables_by_step_and_by_pair():
         [segment_scores(pair=(400, 600)), segment_scores(), segment_scores(error=0.05)]
     ).splitlines()
     assert [row.split(" | ")[:2] for row in pairs[2:]] == [["| 0 to 400", "2"], ["| 400 to 600", "1"]]
-    assert pairs[2].endswith("| 0.0300 | 0.0200 | 50.0% (1 of 2) |")
+    assert pairs[2].endswith("| 0.0300 | 0.0200 | 50.0% (1 of 2) | 0.0100 | 0.0200 |")
 
 
 def test_cases_for_the_sheet_are_best_typical_and_worst():

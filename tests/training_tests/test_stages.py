@@ -8,7 +8,7 @@ import pytest
 import torch
 from paintsundo_pack import paintsundo_models
 
-from training.loop import learning_rate_factor
+from training.loop import learning_rate_factor, make_optimizer
 from training.settings import StageSettings, load_settings
 
 DEMO = Path(__file__).resolve().parents[2] / "training" / "demo.json"
@@ -30,6 +30,48 @@ def test_without_restarts_the_learning_rate_falls_to_the_end():
     rates = [learning_rate_factor(step, settings) for step in range(100)]
     assert sorted(rates[10:], reverse=True) == rates[10:]
     assert learning_rate_factor(55, settings) == pytest.approx(0.505, abs=1e-6)
+
+
+def test_muon_takes_the_matrices_and_leaves_the_rest_to_adamw():
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(4, 32, 3), torch.nn.GroupNorm(4, 32), torch.nn.Conv2d(32, 2, 1)
+    )
+    rate = 1e-2
+    optimizer = make_optimizer(
+        list(layers.parameters()), StageSettings(steps=1, batch=1, learning_rate=rate, optimizer="muon")
+    )
+    matrices, others = optimizer.param_groups
+    assert [tuple(p.shape) for p in matrices["params"]] == [(32, 4, 3, 3)]
+    assert len(others["params"]) == 5
+    before = [p.detach().clone() for p in layers.parameters()]
+    layers(torch.randn(2, 4, 8, 8)).square().mean().backward()
+    optimizer.step()
+    changes = [after.detach() - old for after, old in zip(layers.parameters(), before, strict=True)]
+    directions = torch.linalg.svdvals(changes[0].flatten(1))
+    assert directions.max() < 4 * directions.min(), "all directions are changed nearly alike"
+    assert 0.1 * rate < changes[0].square().mean().sqrt() < 0.3 * rate
+    assert all(0.5 * rate < change.abs().max() < 2 * rate for change in changes[1:])
+
+
+def test_an_unknown_optimizer_is_an_error(tmp_path):
+    data = json.loads(DEMO.read_text(encoding="utf-8"))
+    data["stages"]["multi_frame"]["optimizer"] = "sgd"
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ValueError, match="optimizer of multi_frame is 'sgd'; it has to be adamw or muon"):
+        load_settings(file)
+
+
+def test_late_timesteps_are_drawn_more_often(monkeypatch):
+    monkeypatch.setitem(sys.modules, "paintsundo_models", paintsundo_models)
+    from training.stages.multi_frame import draw_timesteps
+
+    drawn = draw_timesteps(20_000, torch.Generator().manual_seed(0))
+    assert 0 <= drawn.min() < 20
+    assert drawn.max() == 999
+    assert (drawn >= 900).float().mean() == pytest.approx(0.1**0.5, abs=0.01)
+    assert (drawn >= 500).float().mean() == pytest.approx(0.5**0.5, abs=0.01)
 
 
 def test_keys_and_values_of_the_pictures_have_unit_size_and_stay(monkeypatch):
