@@ -21,6 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..layout import fold_time, unfold_time
+from .time_conv import time_conv
 
 KEY_RENAMES = {
     "decoder.conv_out.weight": "decoder.conv_out.conv.weight",
@@ -63,7 +64,7 @@ class Layers:
     """Makers of the host's layers, all of one dtype and on one device."""
 
     conv2d: Any
-    conv3d: Any
+    time_conv: Any
     linear: Any
     group_norm: Any
     empty: Callable[..., Tensor]
@@ -73,7 +74,7 @@ class Layers:
         options: dict = {"dtype": dtype, "device": device}
         return cls(
             conv2d=partial(operations.Conv2d, **options),
-            conv3d=partial(operations.Conv3d, **options),
+            time_conv=partial(time_conv, operations=operations, **options),
             linear=partial(operations.Linear, **options),
             group_norm=partial(operations.GroupNorm, 32, **options),
             empty=partial(torch.empty, **options),
@@ -125,7 +126,7 @@ class TimeStack(nn.Module):
 
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        conv = partial(layers.conv3d, channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        conv = partial(layers.time_conv, channels, channels)
         self.in_layers = nn.Sequential(layers.group_norm(channels), nn.SiLU(inplace=True), conv())
         # the checkpoint's names leave a place for its dropout
         self.out_layers = nn.Sequential(
@@ -266,7 +267,7 @@ class TimeMixedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, layers: Layers) -> None:
         super().__init__()
         self.conv = layers.conv2d(in_channels, out_channels, 3, padding=1)
-        self.time_mix_conv = layers.conv3d(out_channels, out_channels, (3, 1, 1), padding=(1, 0, 0))
+        self.time_mix_conv = layers.time_conv(out_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.time_mix_conv(per_frames([self.conv], x))
