@@ -5,6 +5,7 @@ Pictures are uint8 (H, W, 3), series of them (N, H, W, 3). Errors are mean absol
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import lt
 
 import numpy as np
 
@@ -272,8 +273,8 @@ def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
         "Last": [score.last_psnr for score in scores],
     }
     between = {
-        "blurred as the keyframes are": [(score.error, score.fade_error) for score in scores],
-        "nothing blurred": [(score.sharp_error, score.sharp_fade_error) for score in scores],
+        "blurred as the keyframes are": ([s.error for s in scores], [s.fade_error for s in scores]),
+        "nothing blurred": ([s.sharp_error for s in scores], [s.sharp_fade_error for s in scores]),
     }
     return [
         *(
@@ -288,12 +289,11 @@ def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
         *(
             Figure(
                 f"Frames between them against the true states: mean absolute error, {how}",
-                f"{mean(error for error, _ in pairs):.4f}; "
-                f"lower than the cross-fade's in {percent(error < fade for error, fade in pairs)}",
-                f"below {mean(fade for _, fade in pairs):.4f}, a cross-fade's",
-                mean(error for error, _ in pairs) < mean(fade for _, fade in pairs),
+                f"{mean(errors):.4f}; lower than the cross-fade's in {percent(map(lt, errors, fades))}",
+                f"below {mean(fades):.4f}, a cross-fade's",
+                mean(errors) < mean(fades),
             )
-            for how, pairs in between.items()
+            for how, (errors, fades) in between.items()
         ),
     ]
 

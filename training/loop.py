@@ -131,9 +131,8 @@ def make_optimizer(parameters: Sequence[nn.Parameter], settings: StageSettings) 
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "adamw":
         return torch.optim.AdamW(parameters, betas=ADAM_BETAS, **common)
-    from pytorch_optimizer import (
-        Muon,
-    )  # here, because it takes a second that no other use of this module needs
+    # here, because it takes a second that no other use of this module needs
+    from pytorch_optimizer import Muon
 
     matrices = [p for p in parameters if min(p.shape[0], p[0].numel()) >= SMALLEST_MATRIX]
     known = set(map(id, matrices))

@@ -1,4 +1,4 @@
-"""Pictures for the VAEs' stages and for sample sheets, and what both need: pixels as tensors, PSNR, sheets."""
+"""Pictures for the VAEs' stages and for sample sheets, and what both need: pixels as tensors, sheets."""
 
 from collections.abc import Sequence
 
@@ -21,12 +21,6 @@ def to_states(pixels: Tensor) -> np.ndarray:
     """(N, 3, H, W) in [-1, 1] -> uint8 (N, H, W, 3)."""
     scaled = ((pixels.float().clamp(-1, 1) + 1) * 127.5).round()
     return scaled.permute(0, 2, 3, 1).to("cpu", torch.uint8).numpy()
-
-
-def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB of two uint8 arrays, at most 99."""
-    error = np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2)
-    return 99.0 if error == 0 else min(99.0, float(10 * np.log10(255.0**2 / error)))
 
 
 def sheet(rows: Sequence[np.ndarray]) -> Image.Image:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from paintsundo_models.constants import LATENT_SCALE
 
-from ..pictures import PictureSet, psnr, sheet, to_pixels, to_states
+from ..evaluation import psnr
+from ..pictures import PictureSet, sheet, to_pixels, to_states
 from ..sequences import SequenceSource
 from ..settings import StageSettings
 

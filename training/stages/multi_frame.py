@@ -14,6 +14,7 @@ from paintsundo_models.multi_frame.unet import UNet3D
 from paintsundo_models.multi_frame.vae import VideoAutoencoder
 from paintsundo_models.schedule import NUM_TIMESTEPS, clean_latent_scale, zero_snr_alphas_cumprod
 
+from ..evaluation import mean, score_segment
 from ..latents import EncodedSequence
 from ..loop import draw
 from ..pictures import sheet, to_pixels, to_states
@@ -92,16 +93,13 @@ class MultiFrameStage:
         )
 
     def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
-        rows, errors, fades = [], [], []
-        for video, looks in zip(self.shown, self.shown_looks, strict=True):
+        rows, scores = [], []
+        for index, (video, looks) in enumerate(zip(self.shown, self.shown_looks, strict=True)):
             made = self._interpolate(network, video, looks)
-            share = np.linspace(0, 1, len(video))[:, None, None, None]
-            fade = video[:1] * (1 - share) + video[-1:] * share
             rows += [video[::3], made[::3]]
-            errors.append(np.abs(made[1:-1].astype(float) - video[1:-1]).mean())
-            fades.append(np.abs(fade[1:-1] - video[1:-1]).mean())
-        figures = {"error": float(np.mean(errors)), "cross_fade_error": float(np.mean(fades))}
-        return sheet(rows), figures
+            scores.append(score_segment(index, SHOWN_SEGMENTS[index], made, video))
+        figures = ("error", "fade_error", "sharp_error", "sharp_fade_error")
+        return sheet(rows), {name: mean(getattr(score, name) for score in scores) for name in figures}
 
     def _interpolate(self, network: UNet3D, video: np.ndarray, looks: Tensor) -> np.ndarray:
         """The frames between a video's ends by Euler's method."""

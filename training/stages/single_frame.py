@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from paintsundo_models.constants import LATENT_SCALE
 from paintsundo_models.schedule import NUM_TIMESTEPS, SINGLE_FRAME_BETAS
 
+from ..evaluation import psnr
 from ..latents import EncodedSequence, encode
 from ..loop import draw
 from ..networks import OPERATION_CHANNELS
-from ..pictures import psnr, sheet, to_pixels, to_states
+from ..pictures import sheet, to_pixels, to_states
 from ..sequences import LAST_STEP, SequenceSource
 from ..settings import StageSettings
 

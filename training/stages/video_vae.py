@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from paintsundo_models.constants import LATENT_SCALE
 from paintsundo_models.multi_frame.vae import ReferenceAttention, VideoAutoencoder
 
+from ..evaluation import psnr
 from ..loop import draw
-from ..pictures import psnr, random_crop, sheet, to_pixels, to_states
+from ..pictures import random_crop, sheet, to_pixels, to_states
 from ..segments import random_segment, segment_steps
 from ..sequences import SequenceSource
 from ..settings import StageSettings
