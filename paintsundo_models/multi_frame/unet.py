@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ..layout import fold_time, unfold_time
 from .attention import FRAMES, IMAGE_CONTEXT, ImageTextTransformer, TemporalTransformer
 from .projection import ImageProjection, ImageProjectionParams
-from .time_conv import time_conv
 
 INIT_ATTENTION_HEADS = 8
 
@@ -52,7 +51,7 @@ class TemporalConvBlock(nn.Module):
                 operations.GroupNorm(32, channels, **factory),
                 nn.SiLU(),
                 *after_activation,
-                time_conv(channels, channels, operations, **factory),
+                operations.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), **factory),
             )
 
         # The last three were trained with dropout, whose place in the Sequential shifts the tensor names by one.

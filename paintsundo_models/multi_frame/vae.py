@@ -20,8 +20,7 @@ from comfy.ldm.modules.diffusionmodules.model import AttnBlock, Downsample, Resn
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..layout import fold_time, unfold_time
-from .time_conv import time_conv
+from ..layout import channels_last_on_cpu, empty_video, fold_time, unfold_time
 
 KEY_RENAMES = {
     "decoder.conv_out.weight": "decoder.conv_out.conv.weight",
@@ -64,7 +63,7 @@ class Layers:
     """Makers of the host's layers, all of one dtype and on one device."""
 
     conv2d: Any
-    time_conv: Any
+    conv3d: Any
     linear: Any
     group_norm: Any
     empty: Callable[..., Tensor]
@@ -74,7 +73,7 @@ class Layers:
         options: dict = {"dtype": dtype, "device": device}
         return cls(
             conv2d=partial(operations.Conv2d, **options),
-            time_conv=partial(time_conv, operations=operations, **options),
+            conv3d=partial(operations.Conv3d, **options),
             linear=partial(operations.Linear, **options),
             group_norm=partial(operations.GroupNorm, 32, **options),
             empty=partial(torch.empty, **options),
@@ -114,7 +113,7 @@ def per_frames(fns: Sequence[Step], x: Tensor) -> Tensor:
         return unfold_time(pictures, part.shape[2])
 
     first = run(0)
-    out = first.new_empty(*first.shape[:2], x.shape[2], *first.shape[3:])
+    out = empty_video(first, x.shape[2])
     out[:, :, :FRAMES_PER_SLICE] = first
     for start in range(FRAMES_PER_SLICE, x.shape[2], FRAMES_PER_SLICE):
         out[:, :, start : start + FRAMES_PER_SLICE] = run(start)
@@ -126,7 +125,7 @@ class TimeStack(nn.Module):
 
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        conv = partial(layers.time_conv, channels, channels)
+        conv = partial(layers.conv3d, channels, channels, (3, 1, 1), padding=(1, 0, 0))
         self.in_layers = nn.Sequential(layers.group_norm(channels), nn.SiLU(inplace=True), conv())
         # the checkpoint's names leave a place for its dropout
         self.out_layers = nn.Sequential(
@@ -235,7 +234,7 @@ class Encoder(nn.Module):
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """What the decoder looks at: each level's output before it is halved, then that of `conv_in`."""
-        x = first = self.conv_in(pictures)
+        x = first = self.conv_in(channels_last_on_cpu(pictures))
         kept = []
         for level in cast("list[EncoderLevel]", list(self.down)):
             for block in level.block:
@@ -267,7 +266,7 @@ class TimeMixedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, layers: Layers) -> None:
         super().__init__()
         self.conv = layers.conv2d(in_channels, out_channels, 3, padding=1)
-        self.time_mix_conv = layers.time_conv(out_channels, out_channels)
+        self.time_mix_conv = layers.conv3d(out_channels, out_channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.time_mix_conv(per_frames([self.conv], x))
@@ -303,7 +302,7 @@ class Decoder(nn.Module):
         self.conv_out = TimeMixedConv(width, params.out_channels, layers)
 
     def forward(self, latent: Tensor, features: list[Tensor] | None) -> Tensor:
-        x = latent
+        x = channels_last_on_cpu(latent)
         for step in self.steps(features):
             x = step(x)  # x is the only reference: what a step no longer needs is freed
         return x
