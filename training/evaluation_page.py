@@ -90,7 +90,7 @@ def page_text(results: Results) -> str:
     single, multi = results.checkpoints
     names = f"*{single}*" if single == multi else f"*{single}* and *{multi}*"
     missed = sum(not figure.is_met for figure in results.figures)
-    verdict = "All bars are met." if not missed else f"{missed} of {len(results.figures)} bars are missed."
+    verdict = "All bars are met." if not missed else f"{missed} of {len(results.figures)} bars missed."
     true_falls = ev.percent(fall for score in results.keyframes for fall in ev.not_rising(score.true_ink))
     scaled = ""
     if results.resized:

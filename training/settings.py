@@ -28,7 +28,6 @@ class StageSettings:
     late_crop: int = 0  # the same for the end of the training, with as many pixels a batch; 0: as `crop`
     late_from: float = 1.0  # share of the steps from which it is used
     sequences: int = 0  # how many of the source are kept in memory (the VAEs' stages)
-    frames: int = 16  # of a segment that are used at once (the video VAE's stage)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def settings(**changes):
         stage |= {"steps": 2, "batch": 2, "sequences": 3}
     data["stages"]["image_vae"] |= {"crop": 32, "late_crop": 64, "late_from": 0.5}
     data["stages"]["image_decoder"] |= {"crop": 32, "late_crop": 0}
-    data["stages"]["video_vae"] |= {"batch": 1, "crop": 32, "late_crop": 64, "late_from": 0.5, "frames": 3}
+    data["stages"]["video_vae"] |= {"batch": 1, "crop": 32, "late_crop": 64, "late_from": 0.5}
     for stage, change in changes.items():
         data["stages"][stage] |= change
     return data
@@ -117,6 +117,18 @@ def test_stage_leaves_weights_a_log_and_sample_sheets(run, stage):
     with Image.open(run / stage / "samples" / "000002.png") as sheet:
         assert sheet.width > 200
     assert (run / stage / "weights.pt").stat().st_size > 100_000
+
+
+def test_video_vae_learns_its_decoder_and_keeps_the_encoder(run):
+    image, video = (
+        torch.load(run / stage / "weights.pt", weights_only=True) for stage in ("image_decoder", "video_vae")
+    )
+    frozen = {name for name in image if name.startswith(("encoder.", "quant_conv."))}
+    assert len(frozen) > 50
+    assert all(torch.equal(image[name], video[name]) for name in frozen)
+    for name in ("decoder.up.0.block.0.conv1.weight", "decoder.norm_out.weight"):
+        assert not torch.equal(image[name], video[name])
+    assert video["decoder.up.0.block.0.time_stack.out_layers.3.weight"].any(), "it begins as zeros"
 
 
 @torch.inference_mode()

@@ -1,6 +1,6 @@
-"""Stage 2: the video VAE. It is the image VAE, so that both models see the same latents; its decoder learns to look at
-the two pictures. Its time stacks stay identities: what they would learn from a few frames at a time makes the frames
-between worse than the image VAE's.
+"""Stage 2: the video VAE. It begins as the image VAE, and its encoder stays that, so that both models see the same
+latents. Its decoder learns to look at the two pictures and at neighbouring frames. For that it sees whole segments: from
+a few frames of each it learns what makes the frames between worse than the image VAE's.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ class VideoVAEStage:
         self.network, self.settings, self.device = network, settings, device
         begin_as(network, image_vae)
         network.requires_grad_(False)
-        network.decoder.attn_refinement.requires_grad_(True)
+        network.decoder.requires_grad_(True)
         self.shown = [held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
         fix_reference_projections(network, to_pixels(np.concatenate(self.shown)))
         self.image_vae = image_vae.to(device).requires_grad_(False).eval()
@@ -63,15 +63,13 @@ class VideoVAEStage:
         return reconstruction_loss(decoded.float(), pixels)
 
     def _video(self, crop: int, generator: torch.Generator) -> Tensor:
-        """A few frames of a segment, its ends among them, cropped: (3, T, H, W)."""
+        """A segment, cropped: (3, T, H, W)."""
         if len(self.videos) < self.settings.sequences:
             steps = segment_steps(*random_segment(generator))
             self.videos.append(self.source.states(len(self.videos) % len(self.source), steps))
             video = self.videos[-1]
         else:
             video = self.videos[draw(generator, len(self.videos))]
-        inner = 1 + torch.randperm(len(video) - 2, generator=generator)[: self.settings.frames - 2]
-        video = video[[0, *sorted(inner.tolist()), len(video) - 1]]
         if crop:
             video = random_crop(video, crop, generator)
         return to_pixels(video).transpose(0, 1)
