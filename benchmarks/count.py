@@ -1,11 +1,11 @@
-"""Floating-point operations of every stage, counted on torch's meta device: no weights, no memory, no GPU.
+"""Floating-point operations and memory of every stage, counted on torch's meta device: no weights, no GPU.
 
-Counted are matrix products, convolutions and attention, two operations for each multiplication and addition; norms
-and activations are not, nor are the zeros at the edges of convolutions left out.
+Operations are those of matrix products, convolutions and attention, two for each multiplication and addition; norms
+and activations are not counted, nor are the zeros at the edges of convolutions left out. Memory is that of the tensors.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from paintsundo_models.constants import FRAMES_PER_SEGMENT
 from paintsundo_models.host.clip_vision import clip_vision_config
 from paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 
+from .live_memory import peak_of
 from .settings import Setting, Size
 from .table import Row
 
@@ -59,19 +60,20 @@ class Networks:
     texts: dict[str, Any]  # by kind
 
     @classmethod
-    def of(cls, listing: Path) -> "Networks":
+    def of(cls, listing: Path, dtype: torch.dtype) -> "Networks":
         single, multi = (meta_checkpoint(kind, listing) for kind in MODELS)
         vision = multi.parts["image_encoder"]
         config = clip_vision_config(vision, multi.configs["image_encoder"])
         encoder = comfy.clip_vision.IMAGE_ENCODERS[config["model_type"]]
+        # Made in single precision, which every device computes in, so that the host adds no casts of its own.
         with META:
             return cls(
-                loading.single_frame_model(single, torch.float32).model.diffusion_model,
-                AutoencoderKL(**detection.image_vae_config(single.parts["vae"])),
-                loading.multi_frame_model(multi, torch.float32).model.diffusion_model,
-                loading.video_vae(multi, torch.float32).first_stage_model,
-                encoder(config, torch.float32, META, comfy.ops.disable_weight_init).vision_model,
-                {checkpoint.kind: _text_model(checkpoint) for checkpoint in (single, multi)},
+                loading.single_frame_model(single, torch.float32).model.diffusion_model.to(dtype),
+                AutoencoderKL(**detection.image_vae_config(single.parts["vae"])).to(dtype),
+                loading.multi_frame_model(multi, torch.float32).model.diffusion_model.to(dtype),
+                loading.video_vae(multi, torch.float32).first_stage_model.to(dtype),
+                encoder(config, torch.float32, META, comfy.ops.disable_weight_init).vision_model.to(dtype),
+                {checkpoint.kind: _text_model(checkpoint).to(dtype) for checkpoint in (single, multi)},
             )
 
 
@@ -86,34 +88,52 @@ def _text_model(checkpoint: Checkpoint) -> nn.Module:
     return getattr(model, name).transformer
 
 
-def counted(run: Callable[[], object]) -> int:
-    """Operations of what runs on the meta device, where attention is taken apart into matrix products."""
+@dataclass(frozen=True)
+class Cost:
+    """What a stage takes."""
+
+    flops: int
+    weights: int  # bytes
+    working: int  # bytes of its tensors at the peak, beyond the weights
+
+    @property
+    def peak(self) -> int:
+        """Bytes at the peak, weights included."""
+        return self.weights + self.working
+
+
+def counted(network: nn.Module, run: Callable[[], object]) -> Cost:
+    """The cost of what runs on the meta device, where the counter of operations sees attention as matrix products."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         run()
-    return counter.get_total_flops()
-
-
-def _empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.empty(shape, dtype=dtype, device=META)
+    with torch.inference_mode():
+        working = peak_of(run)
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    return Cost(counter.get_total_flops(), weights, working)
 
 
 class Count:
-    """Operations of each stage at given sizes."""
+    """Costs of each stage at given sizes, its networks and tensors being of one dtype."""
 
-    def __init__(self, listing: Path) -> None:
-        self.networks = Networks.of(listing)
+    def __init__(self, listing: Path, dtype: torch.dtype) -> None:
+        self.networks = Networks.of(listing, dtype)
+        self.dtype = dtype
 
-    def text(self, kind: str, prompts: int = 2) -> int:
+    def _empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self.dtype, device=META)
+
+    def text(self, kind: str, prompts: int = 2) -> Cost:
         tokens = torch.zeros(prompts, TOKENS, dtype=torch.long, device=META)
-        return counted(lambda: self.networks.texts[kind].text_model(tokens))
+        transformer = self.networks.texts[kind]
+        return counted(transformer, lambda: transformer.text_model(tokens))
 
-    def vision(self, size: Size, pictures: int) -> int:
+    def vision(self, size: Size, pictures: int) -> Cost:
         vision = self.networks.vision
         patch = vision.embeddings.patch_embedding
         grid = self._vision_grid(size)
-        pixels = _empty(pictures, 3, *(side * patch.stride[0] for side in grid))
-        tokens = _empty(pictures, 1 + grid[0] * grid[1], patch.out_channels)
-        return counted(lambda: (patch(pixels), vision.encoder(tokens)))
+        pixels = self._empty(pictures, 3, *(side * patch.stride[0] for side in grid))
+        tokens = self._empty(pictures, 1 + grid[0] * grid[1], patch.out_channels)
+        return counted(vision, lambda: (patch(pixels), vision.encoder(tokens)))
 
     def _vision_grid(self, size: Size) -> Size:
         """Patches along both sides, as encode_any_aspect makes them."""
@@ -121,52 +141,48 @@ class Count:
         height, width = (round(shorter / min(size) * side) for side in size)
         return height, width
 
-    def image_encode(self, size: Size) -> int:
-        return counted(lambda: self.networks.image_vae.encode(_empty(1, 3, *size)))
+    def image_encode(self, size: Size) -> Cost:
+        vae, pixels = self.networks.image_vae, self._empty(1, 3, *size)
+        return counted(vae, lambda: vae.encode(pixels))
 
-    def image_decode(self, size: Size, pictures: int) -> int:
-        return counted(lambda: self.networks.image_vae.decode(_empty(pictures, 4, *_latent(size))))
+    def image_decode(self, size: Size, pictures: int) -> Cost:
+        vae, latent = self.networks.image_vae, self._empty(pictures, 4, *_latent(size))
+        return counted(vae, lambda: vae.decode(latent))
 
-    def keyframe_step(self, size: Size, keyframes: int) -> int:
+    def keyframe_step(self, size: Size, keyframes: int) -> Cost:
         unet, batch = self.networks.keyframe_unet, 2 * keyframes
         width = unet.label_emb[0][0].in_features
         context = unet.middle_block[1].transformer_blocks[0].attn2.to_k.in_features
-        return counted(
-            lambda: unet(
-                _empty(batch, 8, *_latent(size)),
-                _empty(batch),
-                context=_empty(batch, TOKENS, context),
-                y=_empty(batch, width),
-            )
-        )
+        x, timesteps = self._empty(batch, 8, *_latent(size)), self._empty(batch)
+        conds = {"context": self._empty(batch, TOKENS, context), "y": self._empty(batch, width)}
+        return counted(unet, lambda: unet(x, timesteps, **conds))
 
-    def projection(self, size: Size) -> int:
-        """Of the positive and the negative branch; once a segment."""
+    def projection(self, size: Size) -> Cost:
+        """Of the positive and the negative branch, one after the other; once a segment."""
         unet, grid = self.networks.segment_unet, self._vision_grid(size)
-        tokens = _empty(1, 2, 1 + grid[0] * grid[1], unet.image_proj.params.embedding_dim)
-        return 2 * counted(lambda: unet.project_images(tokens))
+        tokens = self._empty(1, 2, 1 + grid[0] * grid[1], unet.image_proj.params.embedding_dim)
+        return counted(unet.image_proj, lambda: [unet.project_images(tokens) for _ in range(2)])
 
-    def segment_step(self, size: Size, branches: int = 2) -> int:
+    def segment_step(self, size: Size, branches: int = 2) -> Cost:
         unet, frames = self.networks.segment_unet, FRAMES_PER_SEGMENT
-        params = unet.image_proj.params
-        context = unet.params.context_dim
-        return counted(
-            lambda: unet(
-                _empty(branches, 8, frames, *_latent(size)),
-                _empty(branches),
-                context=_empty(branches, TOKENS, context),
-                image_context=_empty(branches, frames, params.num_queries, context),
-                fs=_empty(branches),
-            )
-        )
+        queries, context = unet.image_proj.params.num_queries, unet.params.context_dim
+        x, timesteps = self._empty(branches, 8, frames, *_latent(size)), self._empty(branches)
+        conds = {
+            "context": self._empty(branches, TOKENS, context),
+            "image_context": self._empty(branches, frames, queries, context),
+            "fs": self._empty(branches),
+        }
+        return counted(unet, lambda: unet(x, timesteps, **conds))
 
-    def video_encode(self, size: Size, pictures: int = 2) -> int:
-        return counted(lambda: self.networks.video_vae.encode(_empty(1, 3, pictures, *size)))
+    def video_encode(self, size: Size, pictures: int = 2) -> Cost:
+        vae, pixels = self.networks.video_vae, self._empty(1, 3, pictures, *size)
+        return counted(vae, lambda: vae.encode(pixels))
 
-    def video_decode(self, size: Size) -> int:
+    def video_decode(self, size: Size) -> Cost:
         """With the features of both pictures, which are computed in the same call."""
-        latent = _empty(1, 4, FRAMES_PER_SEGMENT, *_latent(size))
-        return counted(lambda: self.networks.video_vae.decode(latent, _empty(1, 3, 2, *size)))
+        vae, pixels = self.networks.video_vae, self._empty(1, 3, 2, *size)
+        latent = self._empty(1, 4, FRAMES_PER_SEGMENT, *_latent(size))
+        return counted(vae, lambda: vae.decode(latent, pixels))
 
 
 def _latent(size: Size) -> Size:
@@ -181,24 +197,24 @@ def chain_flops(count: Count, setting: Setting) -> dict[str, int]:
     keyframes = len(setting.operation_steps)
     segments = keyframes + 1
     segment = (
-        count.projection(setting.segment)
-        + setting.steps * count.segment_step(setting.segment)
-        + count.video_decode(setting.segment)
+        count.projection(setting.segment).flops
+        + setting.steps * count.segment_step(setting.segment).flops
+        + count.video_decode(setting.segment).flops
     )
     return {
-        "keyframes": count.text(SINGLE_FRAME)
-        + count.image_encode(setting.keyframe)
-        + setting.steps * count.keyframe_step(setting.keyframe, keyframes)
-        + count.image_decode(setting.keyframe, keyframes),
-        "segments": count.text(MULTI_FRAME)
-        + count.vision(setting.segment, segments + 2)
-        + count.video_encode(setting.segment, segments + 1)
+        "keyframes": count.text(SINGLE_FRAME).flops
+        + count.image_encode(setting.keyframe).flops
+        + setting.steps * count.keyframe_step(setting.keyframe, keyframes).flops
+        + count.image_decode(setting.keyframe, keyframes).flops,
+        "segments": count.text(MULTI_FRAME).flops
+        + count.vision(setting.segment, segments + 2).flops
+        + count.video_encode(setting.segment, segments + 1).flops
         + segments * segment,
     }
 
 
-def stage_flops(count: Count, setting: Setting) -> dict[str, int]:
-    """Operations of each stage, by the names of the table."""
+def stage_costs(count: Count, setting: Setting) -> dict[str, Cost]:
+    """Cost of each stage, by the names of the table."""
     keyframes = len(setting.operation_steps)
     return {
         "keyframe prompts": count.text(SINGLE_FRAME),
@@ -214,13 +230,33 @@ def stage_flops(count: Count, setting: Setting) -> dict[str, int]:
     }
 
 
-def count_rows(setting: Setting) -> list[Row]:
-    """The table without times: stages, then the chain."""
-    count = Count(setting.listing)
+KEYFRAME_STAGES = 4
+"""How many of stage_costs, from the first, make the keyframes."""
+
+
+def count_rows(count: Count, setting: Setting) -> list[Row]:
+    """The table without times: stages, then the chain, whose peak is that of its largest stage."""
+    costs = stage_costs(count, setting)
     chain = chain_flops(count, setting)
+    peaks = [cost.peak for cost in costs.values()]
+    keyframes, segments = max(peaks[:KEYFRAME_STAGES]), max(peaks[KEYFRAME_STAGES:])
     return [
-        *(Row(name, None, flops) for name, flops in stage_flops(count, setting).items()),
-        Row("all keyframes", None, chain["keyframes"]),
-        Row("all segments", None, chain["segments"]),
-        Row("whole chain", None, chain["keyframes"] + chain["segments"]),
+        *(Row(name, None, cost.flops, cost.weights, cost.working) for name, cost in costs.items()),
+        Row("all keyframes", None, chain["keyframes"], None, keyframes),
+        Row("all segments", None, chain["segments"], None, segments),
+        Row("whole chain", None, sum(chain.values()), None, max(keyframes, segments)),
+    ]
+
+
+def growth_rows(count: Count, sizes: Iterable[Size]) -> list[Row]:
+    """What one keyframe and one segment take at several sizes: a step, both branches together, and the decoding."""
+    return [
+        Row(f"{size[1]}x{size[0]}: {name}", None, cost.flops, cost.weights, cost.working)
+        for size in sizes
+        for name, cost in {
+            "keyframe UNet step": count.keyframe_step(size, 1),
+            "image VAE decode": count.image_decode(size, 1),
+            "3D UNet step": count.segment_step(size),
+            "video VAE decode": count.video_decode(size),
+        }.items()
     ]

@@ -50,7 +50,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--count",
         action="store_true",
-        help="only count the operations of the full-size default chain; needs no GPU",
+        help="only count operations and memory of the full-size default chain; needs no GPU",
     )
     parser.add_argument("--no-growth", action="store_true", help="no growth curves")
     parser.add_argument("--threads", type=int, help="processor threads; by default as many as torch likes")
@@ -86,13 +86,20 @@ def main() -> int:
 
 
 def count(output: Path) -> None:
-    """Count the operations of the full-size default chain."""
-    from benchmarks.count import count_rows
+    """Count operations and memory of the full-size default chain, and of other sizes."""
+    from benchmarks.count import Count, count_rows, growth_rows
     from benchmarks.settings import DEFAULT_CHAIN
+    from paintsundo_models.checkpoints import WEIGHT_DTYPES
 
-    rows = count_rows(DEFAULT_CHAIN)
-    text = table.markdown(rows, None, ("stage", "TFLOP"))
-    save(output, f"{describe(DEFAULT_CHAIN)}\n\n{text}", {"rows": [row.as_dict(None) for row in rows]})
+    counter = Count(DEFAULT_CHAIN.listing, WEIGHT_DTYPES[DEFAULT_CHAIN.weight_dtype])
+    rows = count_rows(counter, DEFAULT_CHAIN)
+    sizes = growth_rows(counter, DEFAULT_CHAIN.growth.sizes)
+    columns = ("stage", "TFLOP", "weights GB", "peak GB")
+    chain, growth = (table.markdown(part, None, columns) for part in (rows, sizes))
+    figures = {"rows": [row.as_dict(None) for row in rows], "sizes": [row.as_dict(None) for row in sizes]}
+    save(
+        output, f"{describe(DEFAULT_CHAIN)}\n\n{chain}\n\nOne keyframe and one segment:\n\n{growth}", figures
+    )
 
 
 def measure(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ import torch
 from paintsundo_models.checkpoints import WEIGHT_DTYPES
 
 from .chain import measure_chain
-from .count import Count, chain_flops, stage_flops
+from .count import Count, chain_flops, stage_costs
 from .growth import Curve, measure_growth
 from .measure import Stage, matrix_rate, measure
 from .models import multi_frame, single_frame
@@ -49,8 +49,8 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
         say: told what is being measured.
     """
     comfy.utils.set_progress_bar_enabled(False)
-    count = Count(setting.listing)
-    flops = stage_flops(count, setting)
+    count = Count(setting.listing, WEIGHT_DTYPES[setting.weight_dtype])
+    flops = {name: cost.flops for name, cost in stage_costs(count, setting).items()}
     rows, curves = [], []
 
     def measure_stages(stages: list[Stage]) -> None:

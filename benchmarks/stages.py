@@ -20,7 +20,7 @@ TOKENS = 77
 
 
 def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> list[Stage]:
-    """What makes the keyframes; flops: from count.stage_flops."""
+    """What makes the keyframes; flops: of each stage."""
     model, clip, vae = single
     keyframes, size = len(setting.operation_steps), setting.keyframe
     image, latents = picture(size), torch.randn(keyframes, 4, *_latent(size))
@@ -35,7 +35,7 @@ def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> 
 
 
 def multi_frame_stages(multi: MultiFrame, setting: Setting, flops: Flops) -> list[Stage]:
-    """What makes a segment; flops: from count.stage_flops."""
+    """What makes a segment; flops: of each stage."""
     model, clip, vae, clip_vision = multi
     size = setting.segment
     start, end = picture(size), picture(size, 1)

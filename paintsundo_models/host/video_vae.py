@@ -13,10 +13,24 @@ from torch import Tensor
 
 from ..images import resize_and_center_crop
 from ..layout import fold_time
-from ..multi_frame.vae import VideoAutoencoder, VideoVAEParams
+from ..multi_frame.vae import FRAMES_PER_SLICE, VideoAutoencoder, VideoVAEParams
 from .patchers import archive_dtypes, load_strictly, make_patcher
 
 PIXELS_PER_LATENT = 8
+
+
+def memory_used_encode(shape: tuple, dtype: torch.dtype) -> int:
+    """Bytes that the host frees before it encodes pixels of a shape (..., T, H, W).
+
+    Tensors take 512 elements a pixel (benchmarks/run.py --count); the rest is for what convolutions need.
+    """
+    frames = min(shape[-3], FRAMES_PER_SLICE)
+    return 700 * frames * shape[-2] * shape[-1] * mm.dtype_size(dtype)
+
+
+def memory_used_decode(shape: tuple, dtype: torch.dtype) -> int:
+    """Bytes that the host frees before it decodes latents of a shape (..., T, H, W); tensors take 429 elements a pixel."""
+    return 600 * shape[-3] * shape[-2] * shape[-1] * PIXELS_PER_LATENT**2 * mm.dtype_size(dtype)
 
 
 class VideoVAE(comfy.sd.VAE):
@@ -43,8 +57,8 @@ class VideoVAE(comfy.sd.VAE):
         self.process_input = lambda image: image * 2 - 1
         # In place: newer hosts ignore what this returns.
         self.process_output = lambda image: image.add_(1).div_(2).clamp_(0, 1)
-        self.memory_used_encode = lambda shape, dtype: 1800 * shape[-2] * shape[-1] * mm.dtype_size(dtype)
-        self.memory_used_decode = self._memory_used_decode
+        self.memory_used_encode = memory_used_encode
+        self.memory_used_decode = memory_used_decode
         self.working_dtypes = [torch.float16, torch.bfloat16, torch.float32]
         self.references: Tensor | None = None
         self.trained_sizes = trained_sizes  # (height, width); () for the released checkpoint
@@ -60,11 +74,6 @@ class VideoVAE(comfy.sd.VAE):
         self.patcher = make_patcher(self.first_stage_model, self.device, mm.vae_offload_device())
         load_strictly(self.first_stage_model, tensors, self.patcher, "vae", path)
         self.model_size()
-
-    @staticmethod
-    def _memory_used_decode(shape: tuple, dtype: torch.dtype) -> int:
-        # Its tensors take 430 elements a pixel; the rest is the convolutions' workspace.
-        return 600 * shape[-3] * shape[-2] * shape[-1] * PIXELS_PER_LATENT**2 * mm.dtype_size(dtype)
 
     def with_references(self, start_image: Tensor, end_image: Tensor) -> "VideoVAE":
         """A copy, sharing the weights, that decodes with these two pictures, (1, H, W, 3) in [0, 1] each."""

@@ -5,10 +5,18 @@ import json
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
+import comfy.model_base
+import comfy.model_management
 import pytest
+import torch
+from paintsundo_pack.paintsundo_models.host.multi_frame import MultiFrameConfig
+from paintsundo_pack.paintsundo_models.host.video_vae import memory_used_decode, memory_used_encode
 
+from benchmarks import table
+from benchmarks.live_memory import peak_of
 from tools.host import Host
 from tools.under_host import HOST_VARIABLE
 
@@ -46,28 +54,19 @@ def finished(process):
     return output
 
 
-@pytest.fixture(scope="module")
-def table():
-    spec = importlib.util.spec_from_file_location("benchmarks_table", ROOT / "benchmarks" / "table.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_rates_shares_and_peaks_of_given_numbers(table):
+def test_rates_shares_and_peaks_of_given_numbers():
     row = table.Row("3D UNet step", 0.5, 20e12, weights=3_000_000_000, working=500_000_000)
     assert row.rate == 40e12
     assert row.share(160e12) == 0.25
     assert row.cells(160e12) == ["3D UNet step", "0.500", "20.0", "40.0", "25", "3.00", "3.50"]
 
 
-def test_what_is_not_known_is_a_dash(table):
+def test_what_is_not_known_is_a_dash():
     assert table.Row("video file", 2.0, 0).cells(1e12) == ["video file", "2.00", "-", "-", "-", "-", "-"]
     assert table.Row("whole chain", None, 10e15).cells(None)[1:4] == ["-", "10000", "-"]
 
 
-def test_markdown_has_a_line_for_each_row_and_the_wanted_columns(table):
+def test_markdown_has_a_line_for_each_row_and_the_wanted_columns():
     lines = table.markdown(
         [table.Row("a", 1.0, 1e12), table.Row("bb", 2.0, 4e12)], 4e12, ("stage", "% of peak")
     ).splitlines()
@@ -79,10 +78,19 @@ def test_markdown_has_a_line_for_each_row_and_the_wanted_columns(table):
     ]
 
 
-def test_counts_at_full_size_are_those_worked_out_before(tmp_path):
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory):
+    """What `run.py --count` prints, and the figures that it writes: {"rows", "sizes"}, each by the name of its stage."""
+    folder = tmp_path_factory.mktemp("count")
+    text = finished(start("run.py", "--count", "--output", folder))
+    figures = json.loads((folder / "figures.json").read_text())
+    return text, {part: {row["stage"]: row for row in rows} for part, rows in figures.items()}
+
+
+def test_counts_at_full_size_are_those_worked_out_before(counted):
     """2 x 13.3 TFLOP a step of the 3D UNet, 40 a video decode, 0.6 PFLOP for 6 keyframes of 50 steps."""
-    text = finished(start("run.py", "--count", "--output", tmp_path))
-    rows = {row["stage"]: row["flop"] for row in json.loads((tmp_path / "figures.json").read_text())["rows"]}
+    text, figures = counted
+    rows = {name: row["flop"] for name, row in figures["rows"].items()}
     assert rows["3D UNet step"] == pytest.approx(2 * 13.3e12, rel=0.02)
     assert rows["video VAE decode"] == pytest.approx(40e12, rel=0.05)
     assert 50 * rows["keyframe UNet step"] == pytest.approx(0.6e15, rel=0.05)
@@ -94,6 +102,67 @@ def test_counts_at_full_size_are_those_worked_out_before(tmp_path):
     assert rows["all segments"] == pytest.approx(7 * segment + encoded, rel=1e-9)
     assert rows["whole chain"] == rows["all keyframes"] + rows["all segments"]
     assert [row for row in STAGES if row not in text] == []
+
+
+def test_counted_memory_is_that_of_weights_and_tensors(counted):
+    rows = counted[1]["rows"]
+    assert rows["keyframe UNet step"]["weights_bytes"] == pytest.approx(1.72e9, rel=0.01)
+    assert rows["3D UNet step"]["weights_bytes"] == pytest.approx(2.88e9 + 0.098e9, rel=0.01)
+    # at the finest level, 128 channels of all frames: what is added, what goes into the convolution, what comes out
+    three = 3 * 2 * 128 * 16 * 448 * 384
+    working = rows["video VAE decode"]["peak_bytes"] - rows["video VAE decode"]["weights_bytes"]
+    assert three < working < 1.2 * three
+    assert rows["whole chain"]["peak_bytes"] == max(rows[name]["peak_bytes"] for name in STAGES) < 6e9
+
+
+def test_counted_memory_is_linear_in_pixels(counted):
+    rows = counted[1]["sizes"]
+    for stage in ("keyframe UNet step", "image VAE decode", "3D UNet step", "video VAE decode"):
+        small, large = (rows[f"{size}: {stage}"] for size in ("256x256", "768x1024"))
+        working = [row["peak_bytes"] - row["weights_bytes"] for row in (small, large)]
+        assert working[1] / working[0] == pytest.approx(768 * 1024 / 256**2, rel=0.01)
+
+
+def test_the_host_frees_what_the_networks_take_and_not_much_more(counted, monkeypatch):
+    """Half precision, attention by fused kernels. Less than they take runs out of memory; far more moves weights for nothing."""
+    monkeypatch.setattr(comfy.model_management, "pytorch_attention_flash_attention", lambda: True)
+    model = types.SimpleNamespace(
+        memory_usage_factor=MultiFrameConfig.memory_usage_factor,
+        memory_usage_factor_conds=(),
+        get_dtype=lambda: torch.float16,
+        manual_cast_dtype=None,
+    )
+    for width, height in ((256, 256), (384, 448), (768, 1024)):
+        rows = counted[1]["sizes"]
+        latent = (16, height // 8, width // 8)
+        estimates = {
+            "3D UNet step": comfy.model_base.BaseModel.memory_required(model, [2, 4, *latent]),
+            "video VAE decode": memory_used_decode((1, 4, *latent), torch.float16),
+        }
+        for stage, estimate in estimates.items():
+            row = rows[f"{width}x{height}: {stage}"]
+            assert 1.2 < estimate / (row["peak_bytes"] - row["weights_bytes"]) < 1.5, stage
+    row = counted[1]["rows"]["video VAE encode"]
+    estimate = memory_used_encode((1, 3, 1, 448, 384), torch.float16)
+    assert 1.2 < estimate / (row["peak_bytes"] - row["weights_bytes"]) < 1.5
+
+
+def test_live_tensors_are_followed_as_they_come_and_go():
+    x = torch.zeros(1000)
+
+    def run():
+        a = x + 1  # 4000 bytes
+        b = a[:500] * 2  # 2000 more: 6000
+        del a
+        b += 1  # in place
+        c = torch.cat([b, b, b])  # 6000 more: 8000
+        return c.view(3, 500)[1:].clone()  # 4000 more: 12000
+
+    assert peak_of(run) == 12_000
+    assert peak_of(lambda: x.view(10, 100).t()) == 0, "a view of what was there before takes nothing"
+    query, key = torch.zeros(1, 1, 100, 8), torch.zeros(1, 1, 5000, 8)
+    fused = peak_of(lambda: torch.nn.functional.scaled_dot_product_attention(query, key, key))
+    assert fused == query.nbytes, "no matrix of scores"
 
 
 def test_a_run_measures_every_stage_and_the_chain(tmp_path):
