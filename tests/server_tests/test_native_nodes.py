@@ -1,5 +1,6 @@
 """Our models under the host's own nodes: samplers, LoRA, cancelling; through a real server."""
 
+import re
 import time
 
 import numpy as np
@@ -131,6 +132,26 @@ def test_ksampler_runs_on_both_models(server, start_and_end, sampler):
     assert frames.shape == (16, SIZE, SIZE, 3)
     for pictures in (keyframes, frames):
         assert pictures.std() > 1, "a picture, and no flat failure"
+
+
+@pytest.mark.parametrize("make", [keyframe_graph, segment_graph], ids=["keyframes", "segment"])
+@pytest.mark.parametrize("node", ["EasyCache", "LazyCache"])
+def test_caching_nodes_of_the_host_leave_steps_out(server, start_and_end, node, make):
+    pictures = start_and_end[0] if make is keyframe_graph else start_and_end
+    steps = 6
+    plain = make(pictures, "euler", steps=steps)
+    cached = make(pictures, "euler", steps=steps)
+    settings = {"reuse_threshold": 3.0, "start_percent": 0.1, "end_percent": 1.0, "verbose": False}
+    cached["cache"] = {"class_type": node, "inputs": {"model": ["load", 0], **settings}}
+    cached["sample"]["inputs"]["model"] = ["cache", 0]
+    before = len(server.log.read_text(encoding="utf-8"))
+    results = [saved_pictures(server, server.client.run(graph)) for graph in (plain, cached)]
+    log = server.log.read_text(encoding="utf-8")[before:]
+    left_out = re.findall(rf"{node} - skipped (\d+)/{steps} steps", log)
+    assert left_out, "the node tells at the end of a sampling"
+    assert 0 < int(left_out[0]) < steps
+    assert results[0].shape == results[1].shape
+    assert not np.array_equal(*results), "steps left out must show"
 
 
 def test_lora_of_the_hosts_loader_changes_the_keyframes(server, start_and_end, base_directory):
