@@ -213,14 +213,20 @@ def chain_flops(count: Count, setting: Setting) -> dict[str, int]:
     }
 
 
-def stage_costs(count: Count, setting: Setting) -> dict[str, Cost]:
-    """Cost of each stage, by the names of the table."""
+def keyframe_costs(count: Count, setting: Setting) -> dict[str, Cost]:
+    """Cost of each stage that makes the keyframes, by the names of the table."""
     keyframes = len(setting.operation_steps)
     return {
         "keyframe prompts": count.text(SINGLE_FRAME),
         "image VAE encode": count.image_encode(setting.keyframe),
         "keyframe UNet step": count.keyframe_step(setting.keyframe, keyframes),
         "image VAE decode": count.image_decode(setting.keyframe, keyframes),
+    }
+
+
+def segment_costs(count: Count, setting: Setting) -> dict[str, Cost]:
+    """Cost of each stage that makes a segment, by the names of the table."""
+    return {
         "segment prompts": count.text(MULTI_FRAME),
         "CLIP vision": count.vision(setting.segment, 1),
         "image projection": count.projection(setting.segment),
@@ -230,21 +236,19 @@ def stage_costs(count: Count, setting: Setting) -> dict[str, Cost]:
     }
 
 
-KEYFRAME_STAGES = 4
-"""How many of stage_costs, from the first, make the keyframes."""
-
-
 def count_rows(count: Count, setting: Setting) -> list[Row]:
     """The table without times: stages, then the chain, whose peak is that of its largest stage."""
-    costs = stage_costs(count, setting)
+    parts = {"keyframes": keyframe_costs(count, setting), "segments": segment_costs(count, setting)}
+    peaks = {name: max(cost.peak for cost in costs.values()) for name, costs in parts.items()}
     chain = chain_flops(count, setting)
-    peaks = [cost.peak for cost in costs.values()]
-    keyframes, segments = max(peaks[:KEYFRAME_STAGES]), max(peaks[KEYFRAME_STAGES:])
     return [
-        *(Row(name, None, cost.flops, cost.weights, cost.working) for name, cost in costs.items()),
-        Row("all keyframes", None, chain["keyframes"], None, keyframes),
-        Row("all segments", None, chain["segments"], None, segments),
-        Row("whole chain", None, sum(chain.values()), None, max(keyframes, segments)),
+        *(
+            Row(name, None, cost.flops, cost.weights, cost.working)
+            for costs in parts.values()
+            for name, cost in costs.items()
+        ),
+        *(Row(f"all {name}", None, chain[name], None, peaks[name]) for name in parts),
+        Row("whole chain", None, sum(chain.values()), None, max(peaks.values())),
     ]
 
 

@@ -12,7 +12,7 @@ import torch
 from paintsundo_models.checkpoints import WEIGHT_DTYPES
 
 from .chain import measure_chain
-from .count import Count, chain_flops, stage_costs
+from .count import Count, chain_flops, keyframe_costs, segment_costs
 from .growth import Curve, measure_growth
 from .measure import Stage, matrix_rate, measure
 from .models import multi_frame, single_frame
@@ -50,7 +50,8 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
     """
     comfy.utils.set_progress_bar_enabled(False)
     count = Count(setting.listing, WEIGHT_DTYPES[setting.weight_dtype])
-    flops = {name: cost.flops for name, cost in stage_costs(count, setting).items()}
+    costs = {**keyframe_costs(count, setting), **segment_costs(count, setting)}
+    flops = {name: cost.flops for name, cost in costs.items()}
     rows, curves = [], []
 
     def measure_stages(stages: list[Stage]) -> None:
