@@ -21,7 +21,7 @@ from paintsundo_models.interpolation import (
 )
 from paintsundo_models.keyframes import SamplerSettings, predict_keyframes
 
-from .measure import Meter
+from .measure import Meter, weight_bytes
 from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
 from .settings import Setting
 from .table import Row
@@ -114,4 +114,4 @@ def _weights(single: SingleFrame, multi: MultiFrame) -> int:
         multi.vae.first_stage_model,
         multi.clip_vision.model,
     ]
-    return sum(parameter.nbytes for network in networks for parameter in network.parameters())
+    return weight_bytes(*networks)

@@ -4,6 +4,7 @@ Operations are those of matrix products, convolutions and attention, two for eac
 and activations are not counted, nor are the zeros at the edges of convolutions left out. Memory is that of the tensors.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from paintsundo_models.host.clip_vision import clip_vision_config
 from paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 
 from .live_memory import peak_of
+from .measure import weight_bytes
 from .settings import Setting, Size
 from .table import Row
 
@@ -89,31 +91,28 @@ def _text_model(checkpoint: Checkpoint) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What a stage takes."""
+class Work:
+    """What a network does on the meta device; each figure is counted when it is asked for."""
 
-    flops: int
-    weights: int  # bytes
-    working: int  # bytes of its tensors at the peak, beyond the weights
+    network: nn.Module
+    run: Callable[[], object]
 
     @property
-    def peak(self) -> int:
-        """Bytes at the peak, weights included."""
-        return self.weights + self.working
+    def flops(self) -> int:
+        """Operations; the counter sees attention taken apart into matrix products."""
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            self.run()
+        return counter.get_total_flops()
 
-
-def counted(network: nn.Module, run: Callable[[], object]) -> Cost:
-    """The cost of what runs on the meta device, where the counter of operations sees attention as matrix products."""
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        run()
-    with torch.inference_mode():
-        working = peak_of(run)
-    weights = sum(parameter.nbytes for parameter in network.parameters())
-    return Cost(counter.get_total_flops(), weights, working)
+    def row(self, name: str) -> Row:
+        """Operations and memory, without a time."""
+        with torch.inference_mode():
+            working = peak_of(self.run)
+        return Row(name, None, self.flops, weight_bytes(self.network), working)
 
 
 class Count:
-    """Costs of each stage at given sizes, its networks and tensors being of one dtype."""
+    """The work of each stage at given sizes, its networks and tensors being of one dtype."""
 
     def __init__(self, listing: Path, dtype: torch.dtype) -> None:
         self.networks = Networks.of(listing, dtype)
@@ -122,18 +121,18 @@ class Count:
     def _empty(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=self.dtype, device=META)
 
-    def text(self, kind: str, prompts: int = 2) -> Cost:
+    def text(self, kind: str, prompts: int = 2) -> Work:
         tokens = torch.zeros(prompts, TOKENS, dtype=torch.long, device=META)
         transformer = self.networks.texts[kind]
-        return counted(transformer, lambda: transformer.text_model(tokens))
+        return Work(transformer, lambda: transformer.text_model(tokens))
 
-    def vision(self, size: Size, pictures: int) -> Cost:
+    def vision(self, size: Size, pictures: int) -> Work:
         vision = self.networks.vision
         patch = vision.embeddings.patch_embedding
         grid = self._vision_grid(size)
         pixels = self._empty(pictures, 3, *(side * patch.stride[0] for side in grid))
         tokens = self._empty(pictures, 1 + grid[0] * grid[1], patch.out_channels)
-        return counted(vision, lambda: (patch(pixels), vision.encoder(tokens)))
+        return Work(vision, lambda: (patch(pixels), vision.encoder(tokens)))
 
     def _vision_grid(self, size: Size) -> Size:
         """Patches along both sides, as encode_any_aspect makes them."""
@@ -141,29 +140,29 @@ class Count:
         height, width = (round(shorter / min(size) * side) for side in size)
         return height, width
 
-    def image_encode(self, size: Size) -> Cost:
+    def image_encode(self, size: Size) -> Work:
         vae, pixels = self.networks.image_vae, self._empty(1, 3, *size)
-        return counted(vae, lambda: vae.encode(pixels))
+        return Work(vae, lambda: vae.encode(pixels))
 
-    def image_decode(self, size: Size, pictures: int) -> Cost:
+    def image_decode(self, size: Size, pictures: int) -> Work:
         vae, latent = self.networks.image_vae, self._empty(pictures, 4, *_latent(size))
-        return counted(vae, lambda: vae.decode(latent))
+        return Work(vae, lambda: vae.decode(latent))
 
-    def keyframe_step(self, size: Size, keyframes: int) -> Cost:
+    def keyframe_step(self, size: Size, keyframes: int) -> Work:
         unet, batch = self.networks.keyframe_unet, 2 * keyframes
         width = unet.label_emb[0][0].in_features
         context = unet.middle_block[1].transformer_blocks[0].attn2.to_k.in_features
         x, timesteps = self._empty(batch, 8, *_latent(size)), self._empty(batch)
         conds = {"context": self._empty(batch, TOKENS, context), "y": self._empty(batch, width)}
-        return counted(unet, lambda: unet(x, timesteps, **conds))
+        return Work(unet, lambda: unet(x, timesteps, **conds))
 
-    def projection(self, size: Size) -> Cost:
+    def projection(self, size: Size) -> Work:
         """Of the positive and the negative branch, one after the other; once a segment."""
         unet, grid = self.networks.segment_unet, self._vision_grid(size)
         tokens = self._empty(1, 2, 1 + grid[0] * grid[1], unet.image_proj.params.embedding_dim)
-        return counted(unet.image_proj, lambda: [unet.project_images(tokens) for _ in range(2)])
+        return Work(unet.image_proj, lambda: [unet.project_images(tokens) for _ in range(2)])
 
-    def segment_step(self, size: Size, branches: int = 2) -> Cost:
+    def segment_step(self, size: Size, branches: int = 2) -> Work:
         unet, frames = self.networks.segment_unet, FRAMES_PER_SEGMENT
         queries, context = unet.image_proj.params.num_queries, unet.params.context_dim
         x, timesteps = self._empty(branches, 8, frames, *_latent(size)), self._empty(branches)
@@ -172,17 +171,17 @@ class Count:
             "image_context": self._empty(branches, frames, queries, context),
             "fs": self._empty(branches),
         }
-        return counted(unet, lambda: unet(x, timesteps, **conds))
+        return Work(unet, lambda: unet(x, timesteps, **conds))
 
-    def video_encode(self, size: Size, pictures: int = 2) -> Cost:
+    def video_encode(self, size: Size, pictures: int = 2) -> Work:
         vae, pixels = self.networks.video_vae, self._empty(1, 3, pictures, *size)
-        return counted(vae, lambda: vae.encode(pixels))
+        return Work(vae, lambda: vae.encode(pixels))
 
-    def video_decode(self, size: Size) -> Cost:
+    def video_decode(self, size: Size) -> Work:
         """With the features of both pictures, which are computed in the same call."""
         vae, pixels = self.networks.video_vae, self._empty(1, 3, 2, *size)
         latent = self._empty(1, 4, FRAMES_PER_SEGMENT, *_latent(size))
-        return counted(vae, lambda: vae.decode(latent, pixels))
+        return Work(vae, lambda: vae.decode(latent, pixels))
 
 
 def _latent(size: Size) -> Size:
@@ -213,8 +212,8 @@ def chain_flops(count: Count, setting: Setting) -> dict[str, int]:
     }
 
 
-def keyframe_costs(count: Count, setting: Setting) -> dict[str, Cost]:
-    """Cost of each stage that makes the keyframes, by the names of the table."""
+def keyframe_stages(count: Count, setting: Setting) -> dict[str, Work]:
+    """Each stage that makes the keyframes, by the names of the table."""
     keyframes = len(setting.operation_steps)
     return {
         "keyframe prompts": count.text(SINGLE_FRAME),
@@ -224,8 +223,8 @@ def keyframe_costs(count: Count, setting: Setting) -> dict[str, Cost]:
     }
 
 
-def segment_costs(count: Count, setting: Setting) -> dict[str, Cost]:
-    """Cost of each stage that makes a segment, by the names of the table."""
+def segment_stages(count: Count, setting: Setting) -> dict[str, Work]:
+    """Each stage that makes a segment, by the names of the table."""
     return {
         "segment prompts": count.text(MULTI_FRAME),
         "CLIP vision": count.vision(setting.segment, 1),
@@ -238,16 +237,13 @@ def segment_costs(count: Count, setting: Setting) -> dict[str, Cost]:
 
 def count_rows(count: Count, setting: Setting) -> list[Row]:
     """The table without times: stages, then the chain, whose peak is that of its largest stage."""
-    parts = {"keyframes": keyframe_costs(count, setting), "segments": segment_costs(count, setting)}
-    peaks = {name: max(cost.peak for cost in costs.values()) for name, costs in parts.items()}
+    stages = {"keyframes": keyframe_stages(count, setting), "segments": segment_stages(count, setting)}
+    rows = {part: [work.row(name) for name, work in works.items()] for part, works in stages.items()}
+    peaks = {part: max(row.peak or 0 for row in of_part) for part, of_part in rows.items()}
     chain = chain_flops(count, setting)
     return [
-        *(
-            Row(name, None, cost.flops, cost.weights, cost.working)
-            for costs in parts.values()
-            for name, cost in costs.items()
-        ),
-        *(Row(f"all {name}", None, chain[name], None, peaks[name]) for name in parts),
+        *itertools.chain.from_iterable(rows.values()),
+        *(Row(f"all {part}", None, chain[part], None, peaks[part]) for part in rows),
         Row("whole chain", None, sum(chain.values()), None, max(peaks.values())),
     ]
 
@@ -255,9 +251,9 @@ def count_rows(count: Count, setting: Setting) -> list[Row]:
 def growth_rows(count: Count, sizes: Iterable[Size]) -> list[Row]:
     """What one keyframe and one segment take at several sizes: a step, both branches together, and the decoding."""
     return [
-        Row(f"{size[1]}x{size[0]}: {name}", None, cost.flops, cost.weights, cost.working)
+        work.row(f"{size[1]}x{size[0]}: {name}")
         for size in sizes
-        for name, cost in {
+        for name, work in {
             "keyframe UNet step": count.keyframe_step(size, 1),
             "image VAE decode": count.image_decode(size, 1),
             "3D UNet step": count.segment_step(size),

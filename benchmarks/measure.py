@@ -101,9 +101,14 @@ def measure(stage: Stage, repeats: int) -> Row:
         stage.name,
         statistics.median(meter.seconds for meter in meters),
         stage.flops,
-        sum(parameter.nbytes for parameter in stage.network.parameters()),
+        weight_bytes(stage.network),
         max(working, default=None),
     )
+
+
+def weight_bytes(*networks: nn.Module) -> int:
+    """Bytes of the parameters of networks."""
+    return sum(parameter.nbytes for network in networks for parameter in network.parameters())
 
 
 def matrix_rate(dtype: torch.dtype) -> float:

@@ -12,7 +12,7 @@ import torch
 from paintsundo_models.checkpoints import WEIGHT_DTYPES
 
 from .chain import measure_chain
-from .count import Count, chain_flops, keyframe_costs, segment_costs
+from .count import Count, chain_flops, keyframe_stages, segment_stages
 from .growth import Curve, measure_growth
 from .measure import Stage, matrix_rate, measure
 from .models import multi_frame, single_frame
@@ -50,8 +50,8 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
     """
     comfy.utils.set_progress_bar_enabled(False)
     count = Count(setting.listing, WEIGHT_DTYPES[setting.weight_dtype])
-    costs = {**keyframe_costs(count, setting), **segment_costs(count, setting)}
-    flops = {name: cost.flops for name, cost in costs.items()}
+    counted = {**keyframe_stages(count, setting), **segment_stages(count, setting)}
+    flops = {name: work.flops for name, work in counted.items()}
     rows, curves = [], []
 
     def measure_stages(stages: list[Stage]) -> None:
