@@ -52,6 +52,12 @@ class MultiFrameModel(comfy.model_base.BaseModel):
         self.model_sampling = ScaledZeroSNRSampling()
 
     def extra_conds(self, **kwargs: Any) -> dict:
+        if not isinstance(self.model_sampling, ScaledZeroSNRSampling):
+            raise ValueError(
+                "A ModelSampling node has replaced the process that the multi-frame model was trained on (v prediction, "
+                "zero terminal SNR, scaled clean latent), and no other fits it. Remove that node; every sampler and "
+                "scheduler works without it."
+            )
         noise, device = kwargs["noise"], kwargs["device"]
         tokens, pictures = kwargs.get(VISION_TOKENS), kwargs.get("concat_latent_image")
         if tokens is None or pictures is None:

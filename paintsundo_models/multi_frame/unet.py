@@ -100,6 +100,7 @@ class UNet3D(nn.Module):
         super().__init__()
         self.dtype = dtype  # the host reads the weights' type here
         self.params = params
+        self.in_channels = params.in_channels  # RenormCFG reads it
         self.model_channels = params.model_channels
         self.video_length = projection.video_length
         self._factory = {"dtype": dtype, "device": device, "operations": operations}

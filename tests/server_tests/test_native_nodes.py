@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tools.comfy_client import ExecutionError
+
 SIZE = 64
 
 
@@ -152,6 +154,37 @@ def test_caching_nodes_of_the_host_leave_steps_out(server, start_and_end, node, 
     assert 0 < int(left_out[0]) < steps
     assert results[0].shape == results[1].shape
     assert not np.array_equal(*results), "steps left out must show"
+
+
+def patched_segment_graph(pictures, node, **settings):
+    graph = segment_graph(pictures, "euler")
+    graph["patch"] = {"class_type": node, "inputs": {"model": ["load", 0], **settings}}
+    graph["sample"]["inputs"]["model"] = ["patch", 0]
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("node", "settings"),
+    [
+        ("ModelSamplingDiscrete", {"sampling": "v_prediction", "zsnr": True}),
+        ("ModelSamplingContinuousV", {"sampling": "v_prediction", "sigma_max": 500.0, "sigma_min": 0.03}),
+        ("ModelSamplingSD3", {"shift": 3.0}),
+    ],
+)
+def test_another_process_for_the_multi_frame_model_is_refused_with_the_reason(
+    server, start_and_end, node, settings
+):
+    with pytest.raises(ExecutionError, match="Remove that node; every sampler and scheduler works") as error:
+        server.client.run(patched_segment_graph(start_and_end, node, **settings))
+    assert error.value.node_id == "sample"
+
+
+def test_renorm_cfg_of_the_host_holds_the_guidance_of_a_segment(server, start_and_end):
+    plain = saved_pictures(server, server.client.run(segment_graph(start_and_end, "euler")))
+    graph = patched_segment_graph(start_and_end, "RenormCFG", cfg_trunc=100.0, renorm_cfg=1.0)
+    held = saved_pictures(server, server.client.run(graph))
+    assert held.shape == plain.shape
+    assert not np.array_equal(held, plain)
 
 
 def test_lora_of_the_hosts_loader_changes_the_keyframes(server, start_and_end, base_directory):
