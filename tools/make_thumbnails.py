@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if __name__ == "__main__":  # who imports this has a path that `import nodes` must not find the clone on
+    sys.path.insert(0, str(ROOT))
 
 from tools.comfy_client import Json  # noqa: E402
 from tools.host import Host, HostError, work_folder  # noqa: E402
