@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import comfy.utils
 import torch
@@ -18,19 +17,22 @@ from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import encoders
 from .networks import single_frame_config
-from .settings import Settings
+from .settings import Networks, Settings
 
 VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
-"""The image VAE's attention, by the host's name and by diffusers' (a linear layer there, a 1x1 convolution here)."""
+"""The image VAE's attention, by the host's name and by diffusers'."""
 
 
 def export_single_frame(settings: Settings, vae: nn.Module, unet: nn.Module, folder: Path) -> Path:
     """Write the single-frame model: a folder of parts and, beside it, a float16 file; return the file."""
     networks = settings.networks
     parts = {
-        "vae": (image_vae_tensors(vae), {TRAINED_SIZES_KEY: settings.sizes}),
+        "vae": (
+            {name: _as_linear(name, tensor) for name, tensor in renamed(vae, image_vae_names(vae)).items()},
+            {TRAINED_SIZES_KEY: settings.sizes},
+        ),
         "unet": (
-            single_frame_tensors(unet, single_frame_config(networks)),
+            renamed(unet, single_frame_names(networks)),
             {"in_channels": 8, "out_channels": 4, "attention_head_dim": networks.unet_heads},
         ),
         "text_encoder": (
@@ -44,7 +46,6 @@ def export_single_frame(settings: Settings, vae: nn.Module, unet: nn.Module, fol
 def export_multi_frame(settings: Settings, vae: nn.Module, unet: nn.Module, folder: Path) -> Path:
     """Write the multi-frame model: a folder of parts and, beside it, a float16 file; return the file."""
     networks = settings.networks
-    released = {ours: name for name, ours in KEY_RENAMES.items()}
     weights = unet.state_dict()
     projection = {
         name.removeprefix(PROJECTION_PREFIX): weights.pop(name)
@@ -52,10 +53,7 @@ def export_multi_frame(settings: Settings, vae: nn.Module, unet: nn.Module, fold
         if name.startswith(PROJECTION_PREFIX)
     }
     parts = {
-        "vae": (
-            {released.get(name, name): tensor for name, tensor in vae.state_dict().items()},
-            {TRAINED_SIZES_KEY: settings.sizes},
-        ),
+        "vae": (renamed(vae, video_vae_names(vae)), {TRAINED_SIZES_KEY: settings.sizes}),
         "unet": (weights, {}),
         "image_projection": (projection, {"video_length": FRAMES_PER_SEGMENT, "dim_head": 32}),
         "text_encoder": (
@@ -67,28 +65,43 @@ def export_multi_frame(settings: Settings, vae: nn.Module, unet: nn.Module, fold
     return write_checkpoint(parts, folder, MULTI_FRAME)
 
 
-def image_vae_tensors(vae: nn.Module) -> dict[str, Tensor]:
-    """The image VAE's weights in diffusers names."""
-    tensors = {}
-    for name, tensor in vae.state_dict().items():
+def renamed(network: nn.Module, names: dict[str, str]) -> dict[str, Tensor]:
+    """A network's tensors by their released names."""
+    return {names[name]: tensor for name, tensor in network.state_dict().items()}
+
+
+def image_vae_names(vae: nn.Module) -> dict[str, str]:
+    """The image VAE's tensors: the host's name -> diffusers'."""
+    names = {}
+    for host in vae.state_dict():
+        name = host
         if "attn_1." in name:
             prefix, _, layer = name.partition("attn_1.")
             layer, _, kind = layer.rpartition(".")
             name = f"{prefix}attn_1.{VAE_ATTENTION[layer]}.{kind}"
-            tensor = tensor.flatten(1) if tensor.ndim == 4 else tensor
         # the longest names first, lest a part of one is taken for another
-        for host, diffusers in sorted(vae_conversion_map, key=lambda pair: -len(pair[0])):
-            name = name.replace(host, diffusers)
-        tensors[name] = tensor
-    return tensors
+        for part, diffusers in sorted(vae_conversion_map, key=lambda pair: -len(pair[0])):
+            name = name.replace(part, diffusers)
+        names[host] = name
+    return names
 
 
-def single_frame_tensors(unet: nn.Module, config: dict[str, Any]) -> dict[str, Tensor]:
-    """The single-frame UNet's weights in diffusers names."""
-    names = comfy.utils.unet_to_diffusers(config)
+def single_frame_names(networks: Networks) -> dict[str, str]:
+    """The single-frame UNet's tensors: the host's name -> diffusers'."""
+    names = comfy.utils.unet_to_diffusers(single_frame_config(networks))
     # The host knows the operation step's tensors by two names; the released one is add_embedding.
-    released = {host: name for name, host in names.items() if not name.startswith("class_embedding.")}
-    return {released[name]: tensor for name, tensor in unet.state_dict().items()}
+    return {host: name for name, host in names.items() if not name.startswith("class_embedding.")}
+
+
+def video_vae_names(vae: nn.Module) -> dict[str, str]:
+    """The video VAE's tensors: our name -> the released one."""
+    released = {ours: name for name, ours in KEY_RENAMES.items()}
+    return {name: released.get(name, name) for name in vae.state_dict()}
+
+
+def _as_linear(name: str, tensor: Tensor) -> Tensor:
+    """The image VAE's attention is made of linear layers in diffusers, of 1x1 convolutions in the host."""
+    return tensor.flatten(1) if ".attentions." in name and tensor.ndim == 4 else tensor
 
 
 def write_checkpoint(parts: dict[str, tuple[dict[str, Tensor], dict]], folder: Path, kind: str) -> Path:

@@ -40,7 +40,10 @@ class Stage(Protocol):
 
 
 class Run:
-    """A stage's folder: last.pt to resume from, weights.pt when it is done, log.csv, samples.csv and samples/."""
+    """A stage's folder: last.pt to resume from, weights.pt when it is done, log.csv, samples.csv and samples/.
+
+    With weights.pt alone the stage begins from these instead of fresh weights.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder / name
@@ -190,6 +193,10 @@ def _resume(
     run: Run, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, float]:
     if not run.state.exists():
+        if run.weights.exists():  # of the checkpoint that the run starts from
+            weights = torch.load(run.weights, map_location="cpu", weights_only=True)
+            network.load_state_dict(weights)
+            averaged.load_state_dict(weights)
         return 0, 0.0
     state = torch.load(run.state, map_location="cpu", weights_only=True)
     network.load_state_dict(state["network"])

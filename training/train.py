@@ -37,8 +37,22 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="folder with recordings of drawing: sub-folders of numbered pictures, or videos; without it the procedural "
         "painter makes the pictures",
     )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FOLDER",
+        help="begin from the checkpoints in this folder, made by this tool at the same widths (paintsundo_models/demo, or "
+        "RUN/export), instead of fresh weights",
+    )
     parser.add_argument("--threads", type=int, help="processor threads; by default as many as torch likes")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if "all" in options.stages:
+        options.stages = [stage for stage in STAGES if not options.start or stage != "image_vae"]
+    elif options.start and "image_vae" in options.stages:
+        parser.error(
+            "--start keeps the image VAE, whose latents the other networks know: leave image_vae out"
+        )
+    return options
 
 
 def main() -> int:
@@ -51,8 +65,7 @@ def main() -> int:
         from training import stages
 
         run = options.run or ROOT / "training" / "runs" / options.settings.stem
-        wanted = STAGES if "all" in options.stages else options.stages
-        stages.run(wanted, options.settings, run.resolve(), options.recordings)
+        stages.run(options.stages, options.settings, run.resolve(), options.recordings, options.start)
     except (HostError, ValueError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -15,10 +15,12 @@ from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
 from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
 from paintsundo_pack.paintsundo_models.video import encode_video
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file
 
 from training.sequences import CANVAS, RecordedSequences, frame_of_step, nearest_size
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "paintsundo_models" / "demo"
 TRAINED = ("image_vae", "image_decoder", "video_vae", "single_frame", "multi_frame")
 
 
@@ -119,6 +121,17 @@ def test_stage_leaves_weights_a_log_and_sample_sheets(run, stage):
     assert (run / stage / "weights.pt").stat().st_size > 100_000
 
 
+def test_stage_done_by_itself_gives_what_all_gives(run, recordings, tmp_path):
+    alone = tmp_path / "alone"
+    for stages in (["image_vae"], ["latents"], ["single_frame"]):
+        result = train(alone, *stages, "--recordings", recordings)
+        assert result.returncode == 0, result.stderr[-3000:]
+    one, other = (
+        torch.load(folder / "single_frame" / "weights.pt", weights_only=True) for folder in (run, alone)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_video_vae_learns_its_decoder_and_keeps_the_encoder(run):
     image, video = (
         torch.load(run / stage / "weights.pt", weights_only=True) for stage in ("image_decoder", "video_vae")
@@ -175,6 +188,33 @@ def test_both_vaes_see_the_same_latents_of_unit_variance(run, recordings):
     assert 0.3 < float((one * 0.18215).std()) < 3
 
 
+def test_training_begins_from_the_checkpoints_of_an_earlier_run(run, recordings, tmp_path):
+    still = settings(
+        **{stage: {"steps": 1, "learning_rate": 0.0} for stage in ("single_frame", "multi_frame")}
+    )
+    arguments = ["latents", "single_frame", "multi_frame", "export", "--recordings", recordings]
+    result = train(tmp_path / "run", *arguments, "--start", run / "export", data=still)
+    assert result.returncode == 0, result.stderr[-3000:]
+    for name in ("single-frame.safetensors", "multi-frame.safetensors"):
+        one, other = (load_file(folder / "export" / name) for folder in (run, tmp_path / "run"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one), (
+            "no step was taken, so nothing may differ"
+        )
+
+
+def test_a_run_goes_on_though_the_command_names_a_start(run, recordings, tmp_path):
+    data = settings(single_frame={"learning_rate": 0.1})
+    arguments = ["latents", "single_frame", "--recordings", recordings, "--start", run / "export"]
+    weights = []
+    for _ in range(2):
+        assert train(tmp_path / "run", *arguments, data=data).returncode == 0
+        weights.append(torch.load(tmp_path / "run" / "single_frame" / "weights.pt", weights_only=True))
+    started, again = weights
+    assert all(torch.equal(started[name], again[name]) for name in started)
+    assert len(rows(tmp_path / "run" / "single_frame" / "log.csv")) == 1
+
+
 def test_broken_off_stage_goes_on_where_it_was(run, recordings):
     more = settings(image_vae={"steps": 3})
     result = train(run, "image_vae", "--recordings", recordings, data=more)
@@ -191,6 +231,16 @@ def test_broken_off_stage_goes_on_where_it_was(run, recordings):
         (["image_vae"], settings() | {"sizes": [[60, 64]]}, "multiples of 64"),
         (["image_vae"], settings() | {"epochs": 3}, "has no epochs"),
         (["image_vae"], narrow(), "96 channels wide at least"),
+        (
+            ["latents", "--start", "{empty}"],
+            None,
+            "There is neither single-frame.safetensors nor multi-frame",
+        ),
+        (
+            ["latents", "--start", str(DEMO)],
+            None,
+            "Give the settings the widths that this file was trained with",
+        ),
     ],
 )
 def test_what_cannot_work_ends_with_the_reason(tmp_path, arguments, data, text):
@@ -200,6 +250,12 @@ def test_what_cannot_work_ends_with_the_reason(tmp_path, arguments, data, text):
     assert result.returncode == 1
     assert text in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_start_keeps_the_image_vae(tmp_path):
+    result = train(tmp_path / "run", "image_vae", "--start", DEMO)
+    assert result.returncode == 2
+    assert "--start keeps the image VAE" in result.stderr
 
 
 def test_recordings_are_read_in_operation_steps(recordings):

@@ -13,6 +13,7 @@ from ..loop import Run, train
 from ..pictures import PictureSet, to_pixels
 from ..sequences import ProceduralSequences, RecordedSequences, SequenceSource
 from ..settings import Settings, load_settings
+from ..start import unpack_checkpoints
 from .image_vae import ImageVAEStage, whiten
 from .multi_frame import SHOWN_SEGMENTS, MultiFrameStage
 from .single_frame import SingleFrameStage
@@ -22,7 +23,9 @@ ENDLESS = 10**6
 """The procedural painter does not run out of seeds."""
 
 
-def run(stages: Sequence[str], settings_file: Path, folder: Path, recordings: Path | None) -> None:
+def run(
+    stages: Sequence[str], settings_file: Path, folder: Path, recordings: Path | None, start: Path | None
+) -> None:
     """Do the stages named.
 
     Args:
@@ -30,13 +33,18 @@ def run(stages: Sequence[str], settings_file: Path, folder: Path, recordings: Pa
         settings_file: see settings.Settings.
         folder: of the run.
         recordings: folder of recordings to train on, or None for the procedural painter.
+        start: folder of the checkpoints to begin from, or None for fresh weights.
 
     Raises:
         ValueError: settings or recordings that cannot be used.
         FileNotFoundError: a stage needs an earlier one's result.
     """
-    trainer = Trainer(load_settings(settings_file), folder, recordings)
+    settings = load_settings(settings_file)
+    trainer = Trainer(settings, folder, recordings)
+    if start:
+        unpack_checkpoints(start, settings.networks, folder)
     for stage in stages:
+        torch.manual_seed(settings.seed)  # of first weights: a stage's do not depend on what was done before
         getattr(trainer, stage)()
 
 
@@ -46,7 +54,6 @@ class Trainer:
     def __init__(self, settings: Settings, folder: Path, recordings: Path | None) -> None:
         self.settings, self.folder = settings, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(settings.seed)  # of the networks' first weights
         torch.set_flush_denormal(True)  # a sixth faster on a CPU
         self.source: SequenceSource = (
             RecordedSequences(recordings, settings.sizes)
