@@ -1,12 +1,9 @@
 """Stage 4: the 3D UNet with its image projection. It learns v, given the first and the last frame."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from paintsundo_models.constants import DEFAULT_FS, LATENT_SCALE
 from paintsundo_models.multi_frame.sampling import ScaledZeroSNRSampling
@@ -67,9 +64,7 @@ class MultiFrameStage:
         x = alpha.sqrt() * signal + (1 - alpha).sqrt() * noise
         v = alpha.sqrt() * noise - (1 - alpha).sqrt() * signal
         text = self.prompts[torch.randint(len(self.prompts), (len(drawn),), generator=generator)]
-        # the many small attentions over time: on a CPU plainly written ones are faster, their backward above all
-        with sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext():
-            predicted = self._predict(self.network, x, t, ends_of(clean), looks, text)
+        predicted = self._predict(self.network, x, t, ends_of(clean), looks, text)
         return (predicted.float() - v).square().mean()
 
     def _draw(self, group: list[EncodedSequence], generator: torch.Generator) -> tuple[Tensor, Tensor]:
