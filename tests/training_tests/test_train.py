@@ -123,13 +123,14 @@ def test_stage_leaves_weights_a_log_and_sample_sheets(run, stage):
 
 def test_stage_done_by_itself_gives_what_all_gives(run, recordings, tmp_path):
     alone = tmp_path / "alone"
-    for stages in (["image_vae"], ["latents"], ["single_frame"]):
+    for stages in (["image_vae"], ["latents"], ["single_frame"], ["export"]):
         result = train(alone, *stages, "--recordings", recordings)
         assert result.returncode == 0, result.stderr[-3000:]
     one, other = (
         torch.load(folder / "single_frame" / "weights.pt", weights_only=True) for folder in (run, alone)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
+    assert [file.name for file in (alone / "export").glob("*.safetensors")] == ["single-frame.safetensors"]
 
 
 def test_video_vae_learns_its_decoder_and_keeps_the_encoder(run):
@@ -226,6 +227,7 @@ def test_broken_off_stage_goes_on_where_it_was(run, recordings):
     ("arguments", "data", "text"),
     [
         (["single_frame"], None, "Run the stage image_vae first"),
+        (["export"], None, "There is nothing to export"),
         (["image_vae", "--recordings", "{empty}"], None, "There are no recordings in"),
         (["image_vae"], {"seed": 1}, "is no settings file"),
         (["image_vae"], settings() | {"sizes": [[60, 64]]}, "multiples of 64"),

@@ -141,22 +141,20 @@ class Trainer:
         train(stage, settings, self._run("multi_frame"), self.settings.seed, self.device)
 
     def export(self) -> None:
-        """Write both checkpoints in the released layout."""
-        widths = self.settings.networks
-        files = [
-            export_single_frame(
-                self.settings,
-                self._image_vae(),
-                self._trained(networks.single_frame_unet(widths), "single_frame"),
-                self.folder / "export",
-            ),
-            export_multi_frame(
-                self.settings,
-                self._trained(networks.video_vae(widths), "video_vae"),
-                self._trained(networks.multi_frame_unet(widths), "multi_frame"),
-                self.folder / "export",
-            ),
-        ]
+        """Write the checkpoints of what is trained, one or both, in the released layout."""
+        widths, target = self.settings.networks, self.folder / "export"
+        files = []
+        if (self.folder / "single_frame" / "weights.pt").exists():
+            unet = self._trained(networks.single_frame_unet(widths), "single_frame")
+            files.append(export_single_frame(self.settings, self._image_vae(), unet, target))
+        if (self.folder / "multi_frame" / "weights.pt").exists():
+            vae = self._trained(networks.video_vae(widths), "video_vae")
+            unet = self._trained(networks.multi_frame_unet(widths), "multi_frame")
+            files.append(export_multi_frame(self.settings, vae, unet, target))
+        if not files:
+            raise FileNotFoundError(
+                f"There is nothing to export in {self.folder}. Run single_frame or multi_frame first."
+            )
         for file in files:
             print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
