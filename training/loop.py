@@ -5,7 +5,6 @@ import csv
 import math
 import os
 import time
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
@@ -16,11 +15,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
+from .optimizer import make_optimizer
+from .precision import autocast
 from .settings import StageSettings
-
-ADAM_BETAS = (0.9, 0.99)
-SMALLEST_MATRIX = 16
-"""Rows, and columns, that a weight has at least for Muon to orthogonalise its updates."""
 
 SAVE_EVERY_S = 240.0
 """Seconds between checkpoints; a run that is broken off loses at most so much."""
@@ -92,7 +89,7 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(step, settings)
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        with torch.autocast(device.type, torch.bfloat16), _attention(device):
+        with autocast(device), _attention(device):
             loss = stage.loss(generator, step / settings.steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -125,29 +122,6 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
             saved = time.monotonic()
     bar.close()
     _write(averaged.state_dict(), run.weights)
-
-
-def make_optimizer(parameters: Sequence[nn.Parameter], settings: StageSettings) -> torch.optim.Optimizer:
-    """AdamW, or Muon for what is a matrix and AdamW for the rest.
-
-    Muon's updates are scaled to the size that AdamW's usually have, so both take the same learning rate. Convolutions
-    count as matrices with a row for each output channel.
-    """
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, betas=ADAM_BETAS, **common)
-    # here, because it takes a second that no other use of this module needs
-    from pytorch_optimizer import Muon
-
-    matrices = [p for p in parameters if min(p.shape[0], p[0].numel()) >= SMALLEST_MATRIX]
-    known = set(map(id, matrices))
-    others = [p for p in parameters if id(p) not in known]
-    return Muon(
-        [
-            {"params": matrices, "use_muon": True, "use_adjusted_lr": True, **common},
-            {"params": others, "use_muon": False, "betas": ADAM_BETAS, **common},
-        ]
-    )
 
 
 def learning_rate_factor(step: int, settings: StageSettings) -> float:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from tools.host import HostError  # noqa: E402
 from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
+from training.settings import load_settings  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -59,13 +60,14 @@ def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
     try:
+        settings = load_settings(options.settings)  # first: what is wrong there shows before ComfyUI is made
         if host_of_this_run() is None:
             return run_under_host(__file__, ROOT / "training" / "requirements.txt")
         prepare(options.threads)
         from training import stages
 
         run = options.run or ROOT / "training" / "runs" / options.settings.stem
-        stages.run(options.stages, options.settings, run.resolve(), options.recordings, options.start)
+        stages.run(options.stages, settings, run.resolve(), options.recordings, options.start)
     except (HostError, ValueError, FileNotFoundError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -8,7 +8,9 @@ import pytest
 import torch
 from paintsundo_pack import paintsundo_models
 
-from training.loop import learning_rate_factor, make_optimizer
+from training.loop import learning_rate_factor
+from training.optimizer import make_optimizer
+from training.precision import autocast
 from training.settings import StageSettings, load_settings
 
 DEMO = Path(__file__).resolve().parents[2] / "training" / "demo.json"
@@ -32,7 +34,33 @@ def test_without_restarts_the_learning_rate_falls_to_the_end():
     assert learning_rate_factor(55, settings) == pytest.approx(0.505, abs=1e-6)
 
 
-def test_muon_takes_the_matrices_and_leaves_the_rest_to_adamw():
+@pytest.fixture(params=["AVX2", "AVX512"])
+def processor(request, monkeypatch):
+    """What the processor can do, by torch's name."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+    return request.param
+
+
+def test_bfloat16_is_used_where_the_processor_is_made_for_it(processor):
+    layer = torch.nn.Conv2d(3, 3, 1)
+    with autocast(torch.device("cpu")):
+        made = layer(torch.zeros(1, 3, 2, 2))
+    assert made.dtype == {"AVX2": torch.float32, "AVX512": torch.bfloat16}[processor]
+
+
+def test_muon_orthogonalises_in_the_precision_that_the_processor_is_made_for(processor):
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.zeros(64, 64))
+    weight.grad = torch.randn(64, 64)
+    make_optimizer(
+        [weight], StageSettings(steps=1, batch=1, learning_rate=1.0, weight_decay=0.0, optimizer="muon")
+    ).step()
+    update = weight.detach() / (0.2 * 64**0.5)  # the size that use_adjusted_lr gives it
+    is_exact_in_bfloat16 = torch.equal(update.bfloat16().float() * (0.2 * 64**0.5), weight.detach())
+    assert is_exact_in_bfloat16 == (processor == "AVX512")
+
+
+def test_muon_takes_the_matrices_and_leaves_the_rest_to_adamw(processor):
     torch.manual_seed(0)
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(4, 32, 3), torch.nn.GroupNorm(4, 32), torch.nn.Conv2d(32, 2, 1)

@@ -12,7 +12,7 @@ from ..latents import encode_sequences, load_sequences
 from ..loop import Run, train
 from ..pictures import PictureSet, to_pixels
 from ..sequences import ProceduralSequences, RecordedSequences, SequenceSource
-from ..settings import Settings, load_settings
+from ..settings import Settings
 from ..start import unpack_checkpoints
 from .image_vae import ImageVAEStage, whiten
 from .multi_frame import SHOWN_SEGMENTS, MultiFrameStage
@@ -24,22 +24,21 @@ ENDLESS = 10**6
 
 
 def run(
-    stages: Sequence[str], settings_file: Path, folder: Path, recordings: Path | None, start: Path | None
+    stages: Sequence[str], settings: Settings, folder: Path, recordings: Path | None, start: Path | None
 ) -> None:
     """Do the stages named.
 
     Args:
         stages: of train.STAGES.
-        settings_file: see settings.Settings.
+        settings: of the run.
         folder: of the run.
         recordings: folder of recordings to train on, or None for the procedural painter.
         start: folder of the checkpoints to begin from, or None for fresh weights.
 
     Raises:
-        ValueError: settings or recordings that cannot be used.
+        ValueError: recordings, or checkpoints to begin from, that cannot be used.
         FileNotFoundError: a stage needs an earlier one's result.
     """
-    settings = load_settings(settings_file)
     trainer = Trainer(settings, folder, recordings)
     if start:
         unpack_checkpoints(start, settings.networks, folder)
