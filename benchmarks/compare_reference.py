@@ -64,14 +64,14 @@ def make_importable(path: Path) -> str:
         raise ValueError(f"{path} is no checkout of Paints-UNDO: it has no diffusers_vdm/unet.py.")
     sys.path.append(str(path))
     try:
-        import diffusers
+        import diffusers  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ValueError(
             "The original's keyframe network is that of diffusers, which this Python does not have. Install it with\n"
             f"  {sys.executable} -m pip install diffusers"
         ) from error
     try:
-        import xformers.ops
+        import xformers.ops  # pyright: ignore[reportMissingImports]
 
         attention = f"xformers {xformers.__version__}"
     except ImportError:
@@ -104,9 +104,9 @@ def compare(options: argparse.Namespace, about: str) -> None:
     print("|---|---:|---:|---:|---:|---:|", flush=True)
     with torch.inference_mode():
         for cases in CASES:
-            for case in cases(options.side):
-                print(line(case, options.repeats), flush=True)
-            del case  # its networks, before the next ones are made
+            # a generator keeps no case, and so no networks, while the next ones are made
+            for row in (line(case, options.repeats) for case in cases(options.side)):
+                print(row, flush=True)
 
 
 def line(case: "Case", repeats: int) -> str:

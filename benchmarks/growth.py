@@ -46,9 +46,10 @@ def measure_growth(single: SingleFrame, multi: MultiFrame, setting: Setting, gro
         make_segments(multi, pictures, OWN_SIZE, growth.steps)
 
     def point(x: float, run: Callable[[int, Size], None], count: int, size: Size) -> Point:
-        for _ in range(growth.repeats):
-            with Meter() as meter:
-                run(count, size)
+        for _ in range(growth.repeats - 1):
+            run(count, size)
+        with Meter() as meter:
+            run(count, size)
         return Point(x, meter.seconds, meter.working)
 
     def over_counts(label: str, run: Callable[[int, Size], None], counts: Iterable[int], size: Size) -> Curve:
@@ -89,7 +90,7 @@ def draw(curves: list[Curve], title: str, path: Path) -> None:
         panel.set_xlim(left=0)
         panel.grid(alpha=0.3)
     panels[0, 0].set_ylabel("seconds")
-    panels[1, 0].set_ylabel("MB beyond the weights")
+    panels[1, 0].set_ylabel("MB beyond what was held before")
     figure.suptitle(title, fontsize="medium")
     figure.tight_layout()
     figure.savefig(path, dpi=90)

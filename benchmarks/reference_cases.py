@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import comfy.utils
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import Timestep
-from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor2_0
-from diffusers_helper.cat_cond import unet_add_concat_conds
-from diffusers_helper.code_cond import unet_add_coded_conds
-from diffusers_vdm.unet import UNet3DModel
-from diffusers_vdm.vae import VideoAutoencoderKL
+from diffusers import UNet2DConditionModel  # pyright: ignore[reportMissingImports]
+from diffusers.models.attention_processor import AttnProcessor2_0  # pyright: ignore[reportMissingImports]
+from diffusers_helper.cat_cond import unet_add_concat_conds  # pyright: ignore[reportMissingImports]
+from diffusers_helper.code_cond import unet_add_coded_conds  # pyright: ignore[reportMissingImports]
+from diffusers_vdm.unet import UNet3DModel  # pyright: ignore[reportMissingImports]
+from diffusers_vdm.vae import VideoAutoencoderKL  # pyright: ignore[reportMissingImports]
 from einops import rearrange
 from torch import Tensor
 
@@ -57,7 +57,7 @@ def keyframe_cases(side: int) -> Iterator[Case]:
     theirs.load_state_dict(tensors, assign=True)
     theirs.eval().set_attn_processor(AttnProcessor2_0())
     names = comfy.utils.unet_to_diffusers(single_frame_unet_config(tensors, config))
-    ours = Networks.of(FULL_SIZE).keyframe_unet
+    ours = Networks.of(FULL_SIZE, torch.float32).keyframe_unet
     ours.load_state_dict({names[name]: tensor for name, tensor in tensors.items()}, assign=True)
 
     generator = torch.Generator().manual_seed(0)
@@ -96,7 +96,7 @@ def video_decode_cases(side: int) -> Iterator[Case]:
         theirs: Any = VideoAutoencoderKL(**released_config("multi_frame.vae"))
     theirs.load_state_dict(tensors, assign=True)
     theirs.eval()
-    ours = Networks.of(FULL_SIZE).video_vae
+    ours = Networks.of(FULL_SIZE, torch.float32).video_vae
     ours.load_state_dict(
         {KEY_RENAMES.get(name, name): tensor for name, tensor in tensors.items()}, assign=True
     )
@@ -136,7 +136,7 @@ def segment_cases(side: int) -> Iterator[Case]:
         theirs: Any = UNet3DModel(**config)
     theirs.load_state_dict(tensors, assign=True)
     theirs.eval()
-    ours = Networks.of(FULL_SIZE).segment_unet
+    ours = Networks.of(FULL_SIZE, torch.float32).segment_unet
     projection = quick_part("multi_frame.image_projection", FULL_SIZE)
     prefixed = {f"image_proj.{name}": tensor for name, tensor in projection.items()}
     ours.load_state_dict({**tensors, **prefixed}, assign=True)

@@ -88,12 +88,12 @@ def main() -> int:
 def count(output: Path) -> None:
     """Count operations and memory of the full-size default chain, and of other sizes."""
     from benchmarks.count import Count, count_rows, growth_rows
-    from benchmarks.settings import DEFAULT_CHAIN
+    from benchmarks.settings import DEFAULT_CHAIN, FULL_GROWTH
     from paintsundo_models.checkpoints import WEIGHT_DTYPES
 
     counter = Count(DEFAULT_CHAIN.listing, WEIGHT_DTYPES[DEFAULT_CHAIN.weight_dtype])
     rows = count_rows(counter, DEFAULT_CHAIN)
-    sizes = growth_rows(counter, DEFAULT_CHAIN.growth.sizes)
+    sizes = growth_rows(counter, FULL_GROWTH.sizes)
     columns = ("stage", "TFLOP", "weights GB", "peak GB")
     chain, growth = (table.markdown(part, None, columns) for part in (rows, sizes))
     figures = {"rows": [row.as_dict(None) for row in rows], "sizes": [row.as_dict(None) for row in sizes]}
@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace) -> None:
     peak = f"Measured peak: {results.matrix_rate / 1e12:.3g} TFLOP/s (products of large matrices, {setting.weight_dtype})."
     rows = table.markdown(results.rows, results.matrix_rate)
     save(options.output, f"{about} {peak}\n\n{rows}\n\n{LEGEND}", {"about": about, **results.as_dict()})
-    if results.curves:
+    if results.curves and setting.growth:
         path = options.output / "growth.png"
         draw(results.curves, f"{device()}: {setting.title}, {setting.growth.steps} steps", path)
         print(f"\nGrowth curves: {path}")

@@ -37,6 +37,14 @@ class Setting:
     growth: Growth | None
 
 
+FULL_GROWTH = Growth(
+    steps=4,
+    repeats=2,
+    keyframe_counts=(1, 2, 4, 8, 16, 32, 64),
+    segment_counts=(1, 2, 4, 7),
+    sizes=((256, 256), (448, 384), (640, 512), (768, 768), (1024, 768)),
+)
+
 DEFAULT_CHAIN = Setting(
     "full-size networks at the default sizes",
     FULL_SIZE,
@@ -46,13 +54,7 @@ DEFAULT_CHAIN = Setting(
     operation_steps=DEFAULT_OPERATION_STEPS,
     steps=50,
     repeats=5,
-    growth=Growth(
-        steps=4,
-        repeats=2,
-        keyframe_counts=(1, 2, 4, 8, 16, 32, 64),
-        segment_counts=(1, 2, 4, 7),
-        sizes=((256, 256), (448, 384), (640, 512), (768, 768), (1024, 768)),
-    ),
+    growth=FULL_GROWTH,
 )
 
 SMALL_NETWORKS = Setting(

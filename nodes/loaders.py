@@ -50,8 +50,10 @@ def is_found(checkpoint: str | None, kind: str) -> bool | str:
         return str(error)
 
 
-def checkpoint_fingerprint(checkpoint: str, kind: str) -> str:
-    """Changes when the checkpoint's files do, so that a replaced checkpoint is loaded anew."""
+def checkpoint_fingerprint(checkpoint: str | None, kind: str) -> str:
+    """Changes when the checkpoint's files do, so that a replaced checkpoint is loaded anew; None means linked."""
+    if checkpoint is None:
+        return ""
     path = checkpoint_path(checkpoint, kind)
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return repr([(str(file), file.stat().st_mtime_ns) for file in files])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import comfy.clip_vision
+import comfy.model_management as mm
 import comfy.model_patcher
 import comfy.sd
 import torch
@@ -126,7 +127,7 @@ def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.
 def image_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.VAE:
     """The single-frame model's VAE."""
     vae, sizes = checkpoint.parts["vae"], detection.trained_sizes(checkpoint.configs["vae"])
-    dtype = dtype if dtype in (torch.float32, torch.bfloat16) else None
+    dtype = None if dtype == torch.float16 else _vae_dtype(dtype)  # in float16 its numbers overflow
     with _reading("vae", checkpoint):
         return load_image_vae(vae, detection.image_vae_config(vae), checkpoint.path, dtype, sizes)
 
@@ -136,7 +137,7 @@ def video_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> VideoVAE:
     vae, sizes = checkpoint.parts["vae"], detection.trained_sizes(checkpoint.configs["vae"])
     renamed = {KEY_RENAMES.get(name, name): tensor for name, tensor in vae.items()}
     with _reading("vae", checkpoint):
-        return VideoVAE(renamed, detection.video_vae_params(vae), checkpoint.path, _without_fp8(dtype), sizes)
+        return VideoVAE(renamed, detection.video_vae_params(vae), checkpoint.path, _vae_dtype(dtype), sizes)
 
 
 def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.clip_vision.ClipVisionModel:
@@ -145,6 +146,17 @@ def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.c
     with _reading("image_encoder", checkpoint):
         config = detection.vision_config(tensors, config, checkpoint.parts["image_projection"])
         return build_clip_vision(tensors, config, checkpoint.path, _without_fp8(dtype))
+
+
+def _vae_dtype(dtype: torch.dtype | None) -> torch.dtype | None:
+    """The dtype for a VAE, which computes in what it is kept in; None, the host's choice, where the device cannot or is slow."""
+    device = mm.vae_device()
+    is_good = {
+        torch.float32: True,
+        torch.float16: mm.should_use_fp16(device),
+        torch.bfloat16: mm.should_use_bf16(device),
+    }
+    return dtype if dtype is not None and is_good.get(dtype) else None
 
 
 def _without_fp8(dtype: torch.dtype | None) -> torch.dtype | None:

@@ -174,14 +174,23 @@ def _check_packages(
         raise HostError(text)
 
 
+GPU_PROBE = """
+import torch
+
+def computes(kind):
+    try:
+        return (torch.ones(1, device=kind) + 1).item() == 2
+    except (RuntimeError, AssertionError):
+        return False
+
+print(any(map(computes, ("cuda", "mps", "xpu", "npu", "mlu"))))
+"""
+"""It computes, as a GPU can be there for which this torch has no kernels."""
+
+
 def has_accelerator(python: Path) -> bool:
-    """Whether the torch of `python` sees a GPU; without one ComfyUI has to be started with --cpu."""
-    code = (
-        "import torch\n"
-        "a = getattr(torch, 'accelerator', None)\n"
-        "print(a.is_available() if a else torch.cuda.is_available() or torch.backends.mps.is_available())"
-    )
-    result = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+    """Whether the torch of `python` computes on a GPU; without one ComfyUI has to be started with --cpu."""
+    result = subprocess.run([str(python), "-c", GPU_PROBE], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise HostError(f"torch does not import in {python}:\n{result.stderr.strip()}")
     return result.stdout.split()[-1] == "True"

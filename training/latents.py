@@ -42,7 +42,7 @@ def encode_sequences(
     folder: Path,
     seed: int,
 ) -> None:
-    """Encode sequences into files of PER_FILE; those that are there already are left alone.
+    """Encode sequences into files of PER_FILE, named by their first and last; those that are there already are left alone.
 
     Args:
         source: of the sequences.
@@ -55,12 +55,14 @@ def encode_sequences(
     """
     device = next(vae.parameters()).device
     folder.mkdir(parents=True, exist_ok=True)
-    for start in tqdm(range(0, min(count, len(source)), PER_FILE), desc="latents", unit="file"):
-        path = folder / f"{start:06}.pt"
+    count = min(count, len(source))
+    for start in tqdm(range(0, count, PER_FILE), desc="latents", unit="file"):
+        numbers = range(start, min(start + PER_FILE, count))
+        path = folder / f"{start:06}-{numbers[-1]:06}.pt"
         if path.exists():
             continue
         encoded = []
-        for index in range(start, min(start + PER_FILE, count, len(source))):
+        for index in numbers:
             generator = torch.Generator().manual_seed(seed * 1_000_003 + index)
             steps = [segment_steps(*random_segment(generator)) for _ in range(segments)]
             pixels = to_pixels(source.states(index, [0, *(step for row in steps for step in row)]))
@@ -75,6 +77,8 @@ def encode_sequences(
             encoded.append(vars(sequence))
         unfinished = path.with_suffix(".unfinished")
         torch.save(encoded, unfinished)
+        for shorter in folder.glob(f"{start:06}-*.pt"):  # from when there were fewer
+            shorter.unlink()
         os.replace(unfinished, path)
 
 

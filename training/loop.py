@@ -84,7 +84,7 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
     step, seconds = _resume(run, network, averaged, optimizer)
     bar = tqdm(total=settings.steps, initial=step, desc=stage.name, unit="step", dynamic_ncols=True)
     saved = started = time.monotonic()
-    losses: list[float] = []
+    losses: list[Tensor] = []  # read now and then: a GPU would stand still at each step
     while step < settings.steps:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(step, settings)
@@ -97,10 +97,10 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
         optimizer.step()
         _average(averaged, network, min(settings.ema, (1 + step) / (10 + step)))
         step += 1
-        losses.append(loss.item())
+        losses.append(loss.detach())
         bar.update()
         if step % 20 == 0 or step == settings.steps:
-            mean = sum(losses) / len(losses)
+            mean = torch.stack(losses).mean().item()
             spent = seconds + time.monotonic() - started
             bar.set_postfix_str(f"loss {mean:.4f}")
             run.log(

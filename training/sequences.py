@@ -41,6 +41,10 @@ class ProceduralSequences:
     def __len__(self) -> int:
         return self.count
 
+    def of_first_size(self, count: int) -> range:
+        """The first `count` indices of sequences of the first size, which can be shown on one sheet."""
+        return range(0, count * len(self.sizes), len(self.sizes))
+
     def states(self, index: int, steps: Sequence[int]) -> np.ndarray:
         # here, because only this source needs the drawing library
         from .scenes import Painting
@@ -126,14 +130,19 @@ def _count_video_frames(file: Path) -> int:
 
 
 def _read_video_frames(file: Path, wanted: set[int]) -> dict[int, Image.Image]:
-    frames = imageio_ffmpeg.read_frames(str(file))
+    # As they are stored: for a constant rate ffmpeg would repeat the frame that stands while the painter pauses.
+    frames = imageio_ffmpeg.read_frames(str(file), output_params=["-fps_mode", "passthrough"])
     width, height = next(frames)["size"]
     read: dict[int, Image.Image] = {}
-    for number, frame in enumerate(frames):
+    last = b""
+    for number, last in enumerate(frames):
         if number in wanted:
-            read[number] = Image.frombytes("RGB", (width, height), frame)
+            read[number] = Image.frombytes("RGB", (width, height), last)
         if len(read) == len(wanted):
             break
     frames.close()
-    last = read[max(read)]  # a container may promise a frame more than it holds
-    return {number: read.get(number, last) for number in wanted}
+    # a container may promise a frame more than it holds
+    return {
+        number: read[number] if number in read else Image.frombytes("RGB", (width, height), last)
+        for number in wanted
+    }

@@ -104,7 +104,7 @@ def build_diffusion_model(
     config.set_inference_dtype(dtype, compute_dtype)
     model = config.get_model(tensors, "")
     if dtype in FP8_TYPES:
-        _keep_vectors_wide(model.diffusion_model, compute_dtype or torch.float16)
+        _keep_wide(model.diffusion_model, getattr(config, "wide_in_fp8", ()), compute_dtype or torch.float16)
     _check_parts(shapes_of_network(model.diffusion_model), shapes_of(tensors), path, origin)
     patcher = make_patcher(model, load_device, offload_device, disable_dynamic)
     load_strictly(model.diffusion_model, tensors, patcher, "unet", path)
@@ -126,12 +126,15 @@ def _check_parts(expected: dict[str, tuple], found: dict[str, tuple], path: Path
         check_tensors(part, path, shapes, there.get(part, {}))
 
 
-def _keep_vectors_wide(network: nn.Module, dtype: torch.dtype) -> None:
-    """Norms and biases cost nothing in memory, and 3 bits of mantissa ruin them."""
-    for layer in network.modules():
+def _keep_wide(network: nn.Module, prefixes: tuple[str, ...], dtype: torch.dtype) -> None:
+    """Norms and biases cost nothing in memory, and 3 bits of mantissa ruin them; and all below these prefixes."""
+    for name, layer in network.named_modules():
+        is_wide = f"{name}.".startswith(prefixes)
         for parameter in layer.parameters(recurse=False):
-            if parameter.ndim < 2:
+            if is_wide or parameter.ndim < 2:
                 parameter.data = torch.empty_like(parameter, dtype=dtype)
+        if is_wide and getattr(layer, "comfy_need_lazy_init_weight", False):
+            layer.weight_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
         if getattr(layer, "comfy_need_lazy_init_bias", False):
             layer.bias_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
     archive_dtypes(network)  # the host did so when the network was built

@@ -54,11 +54,12 @@ class ScaledZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.mo
         """k at any sigma: exact on the table, linear in log sigma between its entries, constant beyond its ends."""
         table = self.log_sigmas.to(sigma.device)
         scales = self.scales.to(sigma.device)
-        log_sigma = sigma.float().clamp(min=1e-10).log().clamp(table[0], table[-1])
-        upper = torch.searchsorted(table, log_sigma.contiguous()).clamp(1, len(table) - 1)
+        # flat: with an index of no dimensions the table would wait for the GPU, at every step
+        log_sigma = sigma.float().reshape(-1).clamp(min=1e-10).log().clamp(table[0], table[-1])
+        upper = torch.searchsorted(table, log_sigma).clamp(1, len(table) - 1)
         lower = upper - 1
         weight = (log_sigma - table[lower]) / (table[upper] - table[lower])
-        return torch.lerp(scales[lower], scales[upper], weight)
+        return torch.lerp(scales[lower], scales[upper], weight).reshape(sigma.shape)
 
     def input_scale(self, sigma: Tensor) -> Tensor:
         """x_t / X."""

@@ -1,11 +1,13 @@
 """Loaded models inside the host: made anew from disk on its demand, and built with its newer memory manager's layers."""
 
+import comfy.model_base
 import comfy.model_management
 import comfy.ops
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models import loading
 from paintsundo_pack.paintsundo_models.host.patchers import remember_loader
+from paintsundo_pack.paintsundo_models.host.video_vae import memory_used_decode, memory_used_encode
 from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 KINDS = [SINGLE_FRAME, MULTI_FRAME]
@@ -32,6 +34,44 @@ def test_loader_that_the_host_could_not_call_is_refused(checkpoints):
     model = loading.single_frame_model(checkpoints[SINGLE_FRAME], None)
     with pytest.raises(TypeError, match="disable_dynamic"):
         remember_loader(model, lambda path: model, "path")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("weight_dtype", "dtype"), [("fp16", torch.float16), ("bf16", torch.bfloat16)])
+@pytest.mark.parametrize("device_can", [True, False])
+def test_vae_computes_in_what_its_device_is_good_at(
+    kind, weight_dtype, dtype, device_can, seeded_checkpoints, monkeypatch
+):
+    """The widget's choice stands where the device computes in it; elsewhere the host chooses: GTX 16, CPUs, old Macs."""
+    for name in ("should_use_fp16", "should_use_bf16"):
+        monkeypatch.setattr(comfy.model_management, name, lambda *args, **kwargs: device_can)
+    vae = LOADERS[kind](seeded_checkpoints[kind.replace("-", "_")], weight_dtype)[2]
+    overflows = kind == SINGLE_FRAME and dtype == torch.float16
+    if device_can and not overflows:
+        assert vae.vae_dtype == dtype
+    else:
+        assert vae.vae_dtype == comfy.model_management.vae_dtype(vae.device, vae.working_dtypes)
+
+
+def test_request_for_memory_does_not_depend_on_the_attention(seeded_checkpoints, monkeypatch):
+    """The host's formula for attention in pieces would ask for 16 GB a segment, and unload everything else for it."""
+    model = loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp16")[0].model
+    asked = []
+    for is_fused in (True, False):
+        monkeypatch.setattr(
+            comfy.model_management, "pytorch_attention_flash_attention", lambda is_fused=is_fused: is_fused
+        )
+        asked.append(model.memory_required([2, 4, 16, 56, 48]))
+    monkeypatch.setattr(comfy.model_management, "pytorch_attention_flash_attention", lambda: True)
+    assert asked == [comfy.model_base.BaseModel.memory_required(model, [2, 4, 16, 56, 48])] * 2
+
+
+@pytest.mark.parametrize("estimate", [memory_used_encode, memory_used_decode])
+def test_video_vae_asks_for_more_on_amd_cards_as_the_host_does(estimate, monkeypatch):
+    shape = (1, 4, 16, 56, 48)
+    plain = estimate(shape, torch.float16)
+    monkeypatch.setattr(comfy.model_management, "is_amd", lambda: True)
+    assert estimate(shape, torch.float16) == pytest.approx(2.73 * plain, rel=1e-6)
 
 
 @pytest.fixture

@@ -136,14 +136,22 @@ def test_tiled_decode_of_one_tile_equals_plain_decode(multi_frame, pictures):
 
 @torch.inference_mode()
 def test_tiled_decode_gives_each_tile_its_part_of_the_pictures(multi_frame, pictures):
-    latent = torch.zeros(1, 4, 16, 8, 16)
+    generator = torch.Generator().manual_seed(3)
+    latent = torch.randn(1, 4, 16, 8, 16, generator=generator)
+    start, end = torch.rand(2, 1, 64, 128, 3, generator=generator)
     own = multi_frame[2]
-    with_pictures = own.with_references(pictures[:1, :64], pictures[1:2, :64]).decode_tiled(
-        latent, 8, 8, 2, 16, 4
-    )
-    plain = own.decode_tiled(latent, 8, 8, 2, 16, 4)
-    assert with_pictures.shape == plain.shape
-    assert (with_pictures - plain).abs().max() > 1e-3
+    tiled = own.with_references(start, end).decode_tiled(latent, 8, 8, 2, 16, 4)
+    left = own.with_references(start[:, :, :64], end[:, :, :64]).decode(latent[..., :8])
+    assert (tiled[..., :48, :] - left[..., :48, :]).abs().max() < 1e-4, "where the first tile stands alone"
+    other = own.with_references(end, start).decode_tiled(latent, 8, 8, 2, 16, 4)
+    assert (tiled - other).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_tiled_encode_of_one_tile_equals_plain_encode(multi_frame, pictures):
+    picture = pictures[:1, :64, :64]
+    tiled = multi_frame[2].encode_tiled(picture, tile_x=64, tile_y=64, overlap=16)
+    assert torch.equal(tiled, multi_frame[2].encode(picture))
 
 
 @torch.inference_mode()

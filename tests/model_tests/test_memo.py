@@ -22,6 +22,15 @@ def pictures():
     return torch.rand(KEYFRAMES, 64, 64, 3, generator=torch.Generator().manual_seed(1))
 
 
+def test_pictures_of_any_float_type_have_a_fingerprint(pictures):
+    prints = [
+        memo.fingerprint(pictures.to(dtype)) for dtype in (torch.float32, torch.float16, torch.bfloat16)
+    ]
+    assert len(set(prints)) == 3
+    assert prints[2] == memo.fingerprint(pictures.bfloat16())
+    assert prints[2] != memo.fingerprint(pictures.flip(0).bfloat16())
+
+
 def count_calls(monkeypatch, owner, name):
     """A list that grows by one with each call of a method."""
     calls = []

@@ -229,8 +229,16 @@ def test_cancel_in_mid_sampling_leaves_the_server_able_to_run(server, start_and_
 
 
 def test_free_unloads_everything_and_the_next_prompt_still_runs(server, start_and_end):
-    before = saved_pictures(server, server.client.run(keyframe_graph(start_and_end[0], "heun")))
+    graph = keyframe_graph(start_and_end[0], "heun")
+    before = saved_pictures(server, server.client.run(graph))
     server.client.post("/free", b'{"unload_models": true, "free_memory": true}')
     time.sleep(1)
-    after = saved_pictures(server, server.client.run(keyframe_graph(start_and_end[0], "heun")))
-    assert np.array_equal(before, after)
+    cached = []
+    result = server.client.run(graph, on_event=lambda kind, data: cached.extend(cached_nodes(kind, data)))
+    assert not cached, "everything has to be made anew"
+    assert np.array_equal(before, saved_pictures(server, result))
+
+
+def cached_nodes(kind, data):
+    """Ids of the nodes that the server says it did not run, of one of its events."""
+    return data["nodes"] if kind == "execution_cached" else []

@@ -15,15 +15,20 @@ COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (RO
 EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
 HEAVY = {"imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
-WITHOUT_HOST = ("checkpoints", "constants", "errors", "images", "layout", "parts", "schedule", "timeline")
-PACKAGES_OF_EVERYONE = {"torch", "numpy", "safetensors", "einops"}
-ADAPTERS = (
-    "interpolation",
-    "keyframes",
-    "loading",
+WITHOUT_HOST = (
+    "checkpoints",
+    "constants",
+    "errors",
+    "images",
+    "layout",
+    "parts",
+    "schedule",
     "tagger",
+    "timeline",
     "video",
-)  # with host/, what else may know the host
+)
+PACKAGES_OF_EVERYONE = {"torch", "numpy", "safetensors", "einops"}
+ADAPTERS = ("interpolation", "keyframes", "loading")  # with host/, what else may know the host
 COMPONENT_HOST = (
     "comfy.ops",
     "comfy.ldm",

@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,11 @@ from paintsundo_pack.paintsundo_models.video import encode_video
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
-from training.sequences import CANVAS, RecordedSequences, frame_of_step, nearest_size
+from training import encoders, networks
+from training.latents import encode_sequences, load_sequences
+from training.sequences import CANVAS, ProceduralSequences, RecordedSequences, frame_of_step, nearest_size
+from training.settings import load_settings
+from training.stages.image_vae import ImageVAEStage
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "paintsundo_models" / "demo"
@@ -258,6 +264,65 @@ def test_start_keeps_the_image_vae(tmp_path):
     result = train(tmp_path / "run", "image_vae", "--start", DEMO)
     assert result.returncode == 2
     assert "--start keeps the image VAE" in result.stderr
+
+
+@pytest.fixture
+def paused(tmp_path):
+    """A folder with a screen recording of 20 frames, ever darker, that stands still for three seconds in the middle."""
+    path = tmp_path / "recordings" / "paused.mkv"
+    path.parent.mkdir()
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(20):
+            shade = np.full((64, 64, 3), 255 - 12 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(shade).reformat(format="yuv420p")
+            frame.time_base, frame.pts = Fraction(1, 25), number + 75 * (number >= 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.parent
+
+
+def test_recording_that_stands_still_is_read_to_its_end(paused):
+    finished, half, first = RecordedSequences(paused, ((64, 64),)).states(0, [0, 500, 999])
+    shades = [float(state.mean()) for state in (finished, half, first)]
+    assert shades == pytest.approx([27, 255 - 12 * 9.5, 255], abs=8)
+
+
+def test_recordings_that_are_added_later_are_encoded(recordings, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps(settings()), encoding="utf-8")
+    widths = load_settings(tmp_path / "settings.json").networks
+    vae, vision = networks.image_vae(widths), encoders.vision_encoder(widths)
+    written = []
+    for names in ("a", "ab", "ab"):
+        for name in names:
+            shutil.copytree(recordings / name, tmp_path / "recordings" / name, dirs_exist_ok=True)
+        source = RecordedSequences(tmp_path / "recordings", ((64, 64),))
+        encode_sequences(source, 100, 1, vae, vision, tmp_path / "latents", 0)
+        (group,) = load_sequences(tmp_path / "latents").values()
+        assert len(group) == len(names)
+        (file,) = (tmp_path / "latents").iterdir()
+        written.append(file.stat().st_mtime_ns)
+    assert written[1] == written[2], "what is there is not done again"
+
+
+def test_pictures_may_have_any_number_of_sizes(tmp_path):
+    data = settings(image_vae={"steps": 1, "crop": 0, "late_crop": 0})
+    data["sizes"] = [[64, 64], [128, 64]]
+    (tmp_path / "settings.json").write_text(json.dumps(data), encoding="utf-8")
+    chosen = load_settings(tmp_path / "settings.json")
+    held_out = ProceduralSequences(0, 100, chosen.sizes)
+    stage = ImageVAEStage(
+        networks.image_vae(chosen.networks),
+        held_out,
+        held_out,
+        chosen.stages["image_vae"],
+        torch.device("cpu"),
+    )
+    assert stage.shown.shape[1:3] == (64, 64)
+    sheet, figures = stage.sample(stage.network)
+    assert sheet.width > 200
+    assert np.isfinite(figures["psnr"])
 
 
 def test_recordings_are_read_in_operation_steps(recordings):

@@ -12,7 +12,7 @@ from paintsundo_models.constants import LATENT_SCALE
 
 from ..evaluation import psnr
 from ..pictures import PictureSet, sheet, to_pixels, to_states
-from ..sequences import SequenceSource
+from ..sequences import ProceduralSequences, SequenceSource
 from ..settings import StageSettings
 
 KL_WEIGHT = 1e-6
@@ -29,14 +29,14 @@ class ImageVAEStage:
         self,
         network: AutoencoderKL,
         source: SequenceSource,
-        held_out: SequenceSource,
+        held_out: ProceduralSequences,
         settings: StageSettings,
         device: torch.device,
     ) -> None:
         self.network, self.settings, self.device = network, settings, device
         generator = torch.Generator().manual_seed(0)
         self.pictures = PictureSet(source, settings.sequences, STATES_PER_SEQUENCE, generator)
-        shown = range(0, min(18, len(held_out)), 3)  # those of the first size
+        shown = held_out.of_first_size(6)
         self.shown = np.concatenate([held_out.states(index, [0, 500]) for index in shown])
 
     def loss(self, generator: torch.Generator, progress: float) -> Tensor:

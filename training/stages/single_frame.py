@@ -15,7 +15,7 @@ from ..latents import EncodedSequence, encode
 from ..loop import draw
 from ..networks import OPERATION_CHANNELS
 from ..pictures import sheet, to_pixels, to_states
-from ..sequences import LAST_STEP, SequenceSource
+from ..sequences import LAST_STEP, ProceduralSequences
 from ..settings import StageSettings
 
 FINISHED_SHARE = 16
@@ -39,7 +39,7 @@ class SingleFrameStage:
         vae: AutoencoderKL,
         sequences: dict[tuple[int, int], list[EncodedSequence]],
         prompts: Tensor,
-        held_out: SequenceSource,
+        held_out: ProceduralSequences,
         settings: StageSettings,
         device: torch.device,
     ) -> None:
@@ -50,8 +50,7 @@ class SingleFrameStage:
         self.embed = Timestep(OPERATION_CHANNELS)
         betas = torch.linspace(*SINGLE_FRAME_BETAS, NUM_TIMESTEPS, dtype=torch.float64)
         self.alphas = torch.cumprod(1 - betas, dim=0).float().to(device)
-        # number 0, 3, 6, ... have the first size
-        self.shown = [held_out.states(3 * number, SHOWN_STEPS) for number in range(4)]
+        self.shown = [held_out.states(index, SHOWN_STEPS) for index in held_out.of_first_size(4)]
 
     def loss(self, generator: torch.Generator, progress: float) -> Tensor:
         """Mean squared error of the noise, weighted by max(1, 1 / SNR) up to LARGEST_WEIGHT.

@@ -1,0 +1,185 @@
+"""A stand-in for a GPU: tensors that say they are on another device, compute on the CPU, and refuse to meet the CPU's.
+
+It shows what a machine without a GPU otherwise does not: tensors left on the wrong device, and where the program waits
+for the device. It says nothing of speed, memory or a GPU's arithmetic. Made of torch's own means for backends in Python.
+"""
+
+import collections
+import traceback
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+NAME = "standin"
+MEMORY = 8 * 1024**3
+
+_setup_privateuseone_for_python_backend(NAME)
+DEVICE = torch.device(f"{NAME}:0")
+CPU = torch.device("cpu")
+
+aten = torch.ops.aten
+MAY_MIX = {  # as on CUDA: copies, and indices that lie on the CPU
+    aten.copy_.default,
+    aten._to_copy.default,
+    aten.index.Tensor,
+    aten.index_put_.default,
+    aten._index_put_impl_.default,
+}
+READS = {aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default}
+
+waits: collections.Counter[str] = collections.Counter()
+"""How often each line of Python read a number of the device, for which it has to wait."""
+
+
+class StandInTensor(torch.Tensor):
+    """A tensor of the device; `raw` is its contents, a CPU tensor."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+    raw: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, raw):
+        tensor = torch.Tensor._make_wrapper_subclass(
+            cls,
+            raw.size(),
+            strides=raw.stride(),
+            storage_offset=raw.storage_offset(),
+            dtype=raw.dtype,
+            layout=raw.layout,
+            device=DEVICE,
+        )
+        tensor.raw = raw
+        return tensor
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return compute(func, args, kwargs or {})
+
+
+class OnDevice(TorchDispatchMode):
+    """Context in which the device is there."""
+
+    def __init__(self):
+        super().__init__()
+        self._functions = FromNumbers()
+
+    def __enter__(self):
+        self._functions.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error):
+        super().__exit__(*error)
+        self._functions.__exit__(*error)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return compute(func, args, kwargs or {})
+
+
+class FromNumbers(TorchFunctionMode):
+    """torch.tensor(numbers, device=...) fills its tensor where no dispatch mode sees it."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (torch.tensor, torch.as_tensor) and is_ours(kwargs.get("device")):
+            device = kwargs.pop("device")
+            return func(*args, **kwargs).to(device)
+        return func(*args, **kwargs)
+
+
+def is_ours(device):
+    return device is not None and torch.device(device).type == NAME
+
+
+def compute(func, args, kwargs):
+    """Do an operation on the contents; raise where tensors of both devices meet, as CUDA does."""
+    if func is aten._has_compatible_shallow_copy_type.default:
+        return not any(isinstance(tensor, StandInTensor) for tensor in args)
+    tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
+    has_ours = any(isinstance(x, StandInTensor) for x in tensors)
+    strangers = [list(x.shape) for x in tensors if not isinstance(x, StandInTensor) and x.dim() > 0]
+    if has_ours and strangers and func not in MAY_MIX:
+        raise RuntimeError(
+            f"Expected all tensors on one device, but {strangers} are on the CPU: {func} at {caller()}"
+        )
+    if has_ours and func in READS:
+        waits[caller()] += 1
+    target = kwargs.get("device")
+    if func is aten.copy_.default:
+        stays = isinstance(args[0], StandInTensor)
+    else:
+        stays = has_ours if target is None else is_ours(target)
+    if target is not None:
+        kwargs = {**kwargs, "device": CPU}
+    raw_args, raw_kwargs = tree_map_only(StandInTensor, lambda tensor: tensor.raw, (args, kwargs))
+    result = func(*raw_args, **raw_kwargs)
+    written = {id(tensor.raw): tensor for tensor in written_arguments(func, args, kwargs)}
+
+    def wrap(tensor):
+        if id(tensor) in written:
+            return written[id(tensor)]
+        return StandInTensor(tensor) if stays and not isinstance(tensor, StandInTensor) else tensor
+
+    return tree_map_only(torch.Tensor, wrap, result)
+
+
+def written_arguments(func, args, kwargs):
+    """The tensors of the device that an operation writes into, which it returns as they came."""
+    for index, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = kwargs.get(argument.name, args[index] if index < len(args) else None)
+            values = value if isinstance(value, list | tuple) else [value]
+            yield from (tensor for tensor in values if isinstance(tensor, StandInTensor))
+
+
+def caller():
+    """The innermost line of the host or the pack."""
+    for frame in reversed(traceback.extract_stack()):
+        if "/comfy/" in frame.filename or "/paintsundo_models/" in frame.filename:
+            return f"{frame.filename}:{frame.lineno}"
+    return "?"
+
+
+# What torch itself makes and fills in C++, where no mode sees it.
+_library = torch.library.Library("aten", "IMPL")
+
+
+def _empty_strided(size, stride, dtype=None, layout=None, device=None, pin_memory=None):
+    return StandInTensor(torch.empty_strided(size, stride, dtype=dtype))
+
+
+def _copy_from(source, target, non_blocking=False):
+    raw = [x.raw if isinstance(x, StandInTensor) else x for x in (source, target)]
+    raw[1].copy_(raw[0])
+    return target
+
+
+_library.impl("empty_strided", _empty_strided, "PrivateUse1")
+_library.impl("_copy_from", _copy_from, "PrivateUse1")
+
+
+def make_host_compute_here(weights_stay_on_cpu):
+    """Let ComfyUI's memory management know the device as a GPU of 8 GB that does half precision.
+
+    Args:
+        weights_stay_on_cpu: as with --lowvram on a card that is full: each layer's weights come when they are used.
+    """
+    import comfy.model_management as mm
+    from comfy.model_patcher import ModelPatcher
+
+    mm.cpu_state = mm.CPUState.GPU
+    mm.vram_state = mm.set_vram_to = mm.VRAMState.NORMAL_VRAM
+    mm.get_torch_device = lambda: DEVICE
+    mm.get_total_memory = mm.get_free_memory = lambda dev=None, torch_total_too=False, torch_free_too=False: (
+        (MEMORY, MEMORY) if torch_total_too or torch_free_too else MEMORY
+    )
+    mm.should_use_fp16 = lambda *args, **kwargs: True
+    mm.should_use_bf16 = lambda *args, **kwargs: False
+    mm.soft_empty_cache = lambda *args, **kwargs: None
+    if weights_stay_on_cpu:
+        load = ModelPatcher.load
+        ModelPatcher.load = lambda self, device_to=None, lowvram_model_memory=0, **kwargs: load(
+            self, device_to, lowvram_model_memory=1, **kwargs
+        )

@@ -1,0 +1,46 @@
+"""Both models on a device other than the CPU. A stand-in: where a GPU is there, this still runs without it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHAIN = Path(__file__).with_name("chain.py")
+
+
+@pytest.fixture(scope="module", params=[("fp32", "all"), ("fp16", "all"), ("fp16", "low")], ids=" ".join)
+def run(request, seeded_checkpoints):
+    """(weight_dtype, memory, the report of chain.py)."""
+    folders = [str(folder) for folder in seeded_checkpoints.values()]
+    done = subprocess.run(
+        [sys.executable, CHAIN, *folders, *request.param],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return *request.param, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_result_is_that_of_the_cpu_and_comes_back_to_it(run):
+    dtype, _, report = run
+    assert report["devices"] == ["cpu", "cpu"]
+    assert max(report["errors"]) < {"fp32": 1e-5, "fp16": 5e-3}[dtype]
+
+
+def test_weights_are_where_the_host_puts_them(run):
+    _, memory, report = run
+    if memory == "low":
+        assert report["share_there"] < 0.5
+    else:
+        assert report["share_there"] == 1
+
+
+def test_sampling_does_not_wait_for_the_device(run):
+    """Two numbers are read before the steps; one a step would keep the CPU from running ahead."""
+    *_, report = run
+    assert report["waits"], "what is read is seen"
+    assert all(count == 1 for count in report["waits"].values()), report["waits"]
