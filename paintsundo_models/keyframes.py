@@ -58,14 +58,15 @@ def require_single_picture(image: Tensor, name: str) -> Tensor:
     """The picture as (1, H, W, 3) on white.
 
     Raises:
-        ValueError: a batch of several.
+        ValueError: a batch of several, or another shape than a picture's.
     """
-    if image.shape[0] != 1:
+    picture = composite_on_white(image)  # first: only what has a picture's shape has a number of pictures
+    if len(picture) != 1:
         raise ValueError(
-            f"{name} is a batch of {image.shape[0]} pictures, and one is needed. Pick one with ImageFromBatch, or make a list "
-            "of them (Rebatch Images with batch size 1) to run this node once for each."
+            f"{name} is a batch of {len(picture)} pictures, and one is needed. Pick one with ImageFromBatch; for a video of "
+            "each, queue the pictures one by one."
         )
-    return composite_on_white(image)
+    return picture
 
 
 def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int = 0) -> Tensor:

@@ -157,6 +157,8 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
     model, clip, vae = single_frame
     with pytest.raises(ValueError, match="batch of 3"):
         predict(single_frame, pictures, [5])
+    with pytest.raises(ValueError, match=r"shape \(batch, height, width, channels\).*\(80, 100, 3\)"):
+        predict(single_frame, pictures[0], [5])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
         interpolation.interpolation_conditioning([], [], multi_frame[3], vae, pictures[:1], pictures[1:2])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
