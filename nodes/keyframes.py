@@ -12,6 +12,7 @@ from ..paintsundo_models.constants import (
     DEFAULT_KEYFRAME_SEED,
     DEFAULT_KEYFRAME_STEPS,
     DEFAULT_OPERATION_STEPS,
+    KEYFRAME_MAX_SIDE,
     KEYFRAME_SIZE_MULTIPLE,
     OPERATION_STEP_MAX,
 )
@@ -19,11 +20,10 @@ from ..paintsundo_models.keyframes import (
     SamplerSettings,
     encode_picture,
     keyframe_conditioning,
-    parse_operation_steps,
     predict_keyframes,
 )
+from ..paintsundo_models.operation_steps import parse_operation_steps
 
-MAX_SIDE = 2048
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 STEPS_MEANING = (
@@ -48,10 +48,10 @@ def size_inputs() -> list[io.Int.Input]:
             name,
             default=0,
             min=0,
-            max=MAX_SIDE,
+            max=KEYFRAME_MAX_SIDE,
             step=KEYFRAME_SIZE_MULTIPLE,
             tooltip=f"{name.capitalize()} of the keyframes in pixels, a multiple of 64. 0: by the picture's own shape, at about "
-            "the 512x640 pixels of the training. Larger shows more detail, takes more memory and may repeat things.",
+            "the 512x640 pixels of the training (at most a third more). Larger shows more detail, takes more memory and may repeat things.",
         )
         for name in ("width", "height")
     ]
@@ -62,7 +62,7 @@ def operation_steps_input() -> io.String.Input:
     return io.String.Input(
         "operation_steps",
         default=DEFAULT_OPERATION_STEPS,
-        tooltip=f"One keyframe each: whole numbers separated by commas; {STEPS_MEANING}. They are sorted, and each counts once. "
+        tooltip=f"One keyframe each: whole numbers separated by commas or spaces; {STEPS_MEANING}. They are sorted, and each counts once. "
         "5 to 7 make a good video.",
     )
 
@@ -138,6 +138,17 @@ def sampling_inputs() -> list:
     ]
 
 
+def are_usable(width: int | None, height: int | None, operation_steps: str | None = None) -> bool | str:
+    """For validate_inputs, so that nothing runs in vain; None means linked, known only later."""
+    try:
+        images.check_keyframe_sides(width or 0, height or 0)
+        if operation_steps is not None:
+            parse_operation_steps(operation_steps)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
 def crop_preview(cls: type[io.ComfyNode], image: io.Image.Type, keyframes: io.Image.Type) -> dict:
     """The picture with what resizing cut off it, to be shown on the node."""
     image = images.composite_on_white(image)
@@ -179,6 +190,12 @@ class KeyframeConditioning(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
+    ) -> bool | str:
+        return are_usable(width, height, operation_steps)
+
+    @classmethod
     def execute(
         cls,
         positive: io.Conditioning.Type,
@@ -217,6 +234,10 @@ class PredictKeyframe(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, width: int | None = None, height: int | None = None) -> bool | str:
+        return are_usable(width, height)
+
+    @classmethod
     def execute(cls, image: io.Image.Type, operation_step: int, **inputs: Any) -> io.NodeOutput:
         pictures = predict(image, [operation_step], **inputs)
         return io.NodeOutput(pictures, ui=crop_preview(cls, image, pictures))
@@ -242,6 +263,12 @@ class PredictKeyframes(io.ComfyNode):
                 ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
+    ) -> bool | str:
+        return are_usable(width, height, operation_steps)
 
     @classmethod
     def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: Any) -> io.NodeOutput:

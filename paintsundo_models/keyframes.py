@@ -1,6 +1,5 @@
 """Keyframes: the picture as it was at given operation steps, by the single-frame model."""
 
-import re
 from dataclasses import dataclass
 
 import comfy.model_patcher
@@ -10,7 +9,6 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from .constants import OPERATION_STEP_MAX
 from .host.memo import fingerprint, remembered
 from .host.sampling import Conditioning, couples_batch, encode_prompt, sample_latent, scheduled_sigmas
 from .host.single_frame import OPERATION_STEP, TRAINED_SIZES
@@ -29,29 +27,6 @@ class SamplerSettings:
     cfg: float
     sampler_name: str
     scheduler: str
-
-
-def parse_operation_steps(text: str) -> list[int]:
-    """The operation steps in a text such as "400, 600, 999": sorted, each once.
-
-    Args:
-        text: whole numbers from 0 to 999, separated by commas, semicolons or white space.
-
-    Raises:
-        ValueError: nothing in it, no whole number, or out of range.
-    """
-    words = [word for word in re.split(r"[\s,;]+", text) if word]
-    if not words:
-        raise ValueError(
-            'No operation step is given. Write at least one, such as "400, 600, 800, 900, 950, 999".'
-        )
-    for word in words:
-        if not re.fullmatch(r"\d+", word) or int(word) > OPERATION_STEP_MAX:
-            raise ValueError(
-                f"{word!r} is no operation step. Write whole numbers from 0 (the finished picture) to "
-                f"{OPERATION_STEP_MAX} (the first stroke), separated by commas."
-            )
-    return sorted({int(word) for word in words})
 
 
 def require_single_picture(image: Tensor, name: str) -> Tensor:
@@ -80,7 +55,7 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
         height: likewise.
 
     Raises:
-        ValueError: several pictures, or sizes that are no multiples of 64.
+        ValueError: several pictures, or sizes that are no multiples of 64 or over the largest.
     """
     image = require_single_picture(image, "The finished picture")
     sizes = getattr(vae, TRAINED_SIZES, ())

@@ -5,6 +5,7 @@ import torch
 from paintsundo_pack.nodes.interpolation import Guidance, TemporalWindowNode
 from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
 from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+from paintsundo_pack.paintsundo_models.operation_steps import parse_operation_steps
 
 STEPS = [0, 200, 400, 600, 800, 999]
 
@@ -167,12 +168,14 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
         Guidance.execute(model, rescale=0.7, start=0.0, end=1.0)
 
 
-@pytest.mark.parametrize(("text", "steps"), [("999, 0;5\n5", [0, 5, 999]), (" 400 ", [400])])
+@pytest.mark.parametrize(
+    ("text", "steps"), [("999, 0;5\n5", [0, 5, 999]), (" 400 ", [400]), ("400，600、 999", [400, 600, 999])]
+)
 def test_operation_steps_are_parsed_sorted_and_unique(text, steps):
-    assert keyframes.parse_operation_steps(text) == steps
+    assert parse_operation_steps(text) == steps
 
 
 @pytest.mark.parametrize("text", ["", " , ", "1000", "-1", "4.5", "a, 5"])
 def test_operation_steps_out_of_range_are_refused(text):
     with pytest.raises(ValueError, match="operation step"):
-        keyframes.parse_operation_steps(text)
+        parse_operation_steps(text)

@@ -15,7 +15,17 @@ COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (RO
 EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
 HEAVY = {"imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
-WITHOUT_HOST = ("checkpoints", "constants", "errors", "images", "layout", "parts", "schedule", "timeline")
+WITHOUT_HOST = (
+    "checkpoints",
+    "constants",
+    "errors",
+    "images",
+    "layout",
+    "operation_steps",
+    "parts",
+    "schedule",
+    "timeline",
+)
 PACKAGES_OF_EVERYONE = {"torch", "numpy", "safetensors", "einops"}
 ADAPTERS = (
     "interpolation",
