@@ -15,11 +15,20 @@ from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT, SEGMENT_SIZES
 from .host.clip_vision import encode_any_aspect
 from .host.memo import fingerprint, remembered
 from .host.multi_frame import FS, VISION_TOKENS, multi_frame_sampling
-from .host.sampling import Conditioning, encode_prompt, sample_latent, scheduled_sigmas
+from .host.sampling import (
+    Conditioning,
+    check_prompt_width,
+    encode_prompt,
+    require_finite,
+    sample_latent,
+    scheduled_sigmas,
+)
 from .host.video_vae import VideoVAE
 from .images import nearest_shape, resize_and_center_crop, segment_size
 from .keyframes import SamplerSettings, require_single_picture
 from .multi_frame.sampling import sample_ddim
+
+LOADER = "PaintsUndo Multi-Frame Loader"
 
 REFERENCE_SAMPLER = "paintsundo_ddim"
 REFERENCE_SCHEDULER = "trailing"
@@ -79,9 +88,7 @@ def interpolation_conditioning(
         ValueError: several pictures on an input, or another model's VAE.
     """
     if not isinstance(vae, VideoVAE):
-        raise ValueError(
-            "This VAE is not the multi-frame model's. Connect the VAE of the PaintsUndo Multi-Frame Loader."
-        )
+        raise ValueError(f"This VAE is not the multi-frame model's. Connect the VAE of the {LOADER}.")
     start_image = require_single_picture(start_image, "start_image")
     end_image = require_single_picture(end_image, "end_image")
     height, width = frame_size(resolution, start_image, vae.trained_sizes)
@@ -140,9 +147,17 @@ def interpolate(
     fs: int = DEFAULT_FS,
     resolution: str = NEAREST_TRAINED,
 ) -> Tensor:
-    """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1]."""
+    """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1].
+
+    Raises:
+        ValueError: objects of another model, or what interpolation_conditioning refuses.
+        OverflowedNumbersError: the result is not finite.
+    """
+    multi_frame_sampling(model)
+    encoded = encode_prompt(clip, prompt)
+    check_prompt_width(encoded, model.model.model_config.unet_config["params"].context_dim, LOADER)
     positive, negative, latent, vae = interpolation_conditioning(
-        encode_prompt(clip, prompt),
+        encoded,
         encode_prompt(clip, negative_prompt),
         clip_vision,
         vae,
@@ -155,6 +170,8 @@ def interpolate(
     if settings.scheduler == REFERENCE_SCHEDULER:
         sigmas = trailing_sigmas(model, settings.steps)
     else:
-        sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
+        sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
     samples = sample_latent(model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed)
-    return vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
+    require_finite(samples, "while the multi-frame MODEL was sampling")
+    frames = vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
+    return require_finite(frames, "while the video VAE was decoding")

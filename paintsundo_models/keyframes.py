@@ -10,9 +10,20 @@ import torch
 from torch import Tensor
 
 from .host.memo import fingerprint, remembered
-from .host.sampling import Conditioning, couples_batch, encode_prompt, sample_latent, scheduled_sigmas
-from .host.single_frame import OPERATION_STEP, TRAINED_SIZES
+from .host.sampling import (
+    Conditioning,
+    check_prompt_width,
+    couples_batch,
+    encode_prompt,
+    require_finite,
+    sample_latent,
+    scheduled_sigmas,
+)
+from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
+from .host.video_vae import VideoVAE
 from .images import composite_on_white, keyframe_size, nearest_shape, resize_and_center_crop
+
+LOADER = "PaintsUndo Single-Frame Loader"
 
 KEYFRAMES_PER_BATCH = 8
 """Bounds the memory of a long list; no result depends on it."""
@@ -55,8 +66,10 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
         height: likewise.
 
     Raises:
-        ValueError: several pictures, or sizes that are no multiples of 64 or over the largest.
+        ValueError: another model's VAE, several pictures, or sizes that are no multiples of 64 or over the largest.
     """
+    if isinstance(vae, VideoVAE):
+        raise ValueError(f"This VAE is the multi-frame model's, for videos. Connect the VAE of the {LOADER}.")
     image = require_single_picture(image, "The finished picture")
     sizes = getattr(vae, TRAINED_SIZES, ())
     if sizes and not width and not height:
@@ -104,16 +117,24 @@ def predict_keyframes(
     """Keyframes at these operation steps, (N, height, width, 3) in [0, 1], in the order of the steps.
 
     Each equals what a call for its step alone gives.
+
+    Raises:
+        ValueError: objects of another model, or what encode_picture refuses.
+        OverflowedNumbersError: the result is not finite.
     """
+    # The class and not the process, which ModelSampling nodes may change.
+    if not isinstance(model.model, SingleFrameModel):
+        raise ValueError(f"This MODEL is not the single-frame one. Connect the MODEL of the {LOADER}.")
     positive, negative = encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt)
+    check_prompt_width(positive, model.model.model_config.unet_config["context_dim"], LOADER)
     picture = encode_picture(vae, image, width, height)
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
-    sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
+    sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
     size = 1 if couples_batch(settings.sampler_name) else KEYFRAMES_PER_BATCH
     keyframes = []
     for start in range(0, len(operation_steps), size):
         batch = operation_steps[start : start + size]
         cond, uncond, latent = keyframe_conditioning(positive, negative, picture, batch)
         samples = sample_latent(model, latent, cond, uncond, sampler, sigmas, settings.cfg, settings.seed)
-        keyframes.append(vae.decode(samples))
-    return torch.cat(keyframes)
+        keyframes.append(vae.decode(require_finite(samples, "while the single-frame MODEL was sampling")))
+    return require_finite(torch.cat(keyframes), "while the single-frame VAE was decoding")
