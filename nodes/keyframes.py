@@ -3,7 +3,7 @@
 from typing import Any
 
 import comfy.samplers
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..paintsundo_models import images
 from ..paintsundo_models.constants import (
@@ -23,6 +23,7 @@ from ..paintsundo_models.keyframes import (
     predict_keyframes,
 )
 from ..paintsundo_models.operation_steps import parse_operation_steps
+from .previews import results_shown
 
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
@@ -149,13 +150,6 @@ def are_usable(width: int | None, height: int | None, operation_steps: str | Non
     return True
 
 
-def crop_preview(cls: type[io.ComfyNode], image: io.Image.Type, keyframes: io.Image.Type) -> dict:
-    """The picture with what resizing cut off it, to be shown on the node."""
-    image = images.composite_on_white(image)
-    box = images.crop_box(image.shape[2], image.shape[1], keyframes.shape[2], keyframes.shape[1])
-    return ui.PreviewImage(images.cut_preview(image, box), cls=cls).as_dict()
-
-
 class KeyframeConditioning(io.ComfyNode):
     """What turns the host's KSampler into a predictor of keyframes."""
 
@@ -220,7 +214,7 @@ class PredictKeyframe(io.ComfyNode):
             node_id="PaintsUndoPredictKeyframe",
             display_name="Predict Keyframe",
             category="PaintsUndo/keyframes",
-            description="Paints the picture as it was at one operation step.",
+            description="Paints the picture as it was at one operation step, and shows it, with what was cut off where anything was.",
             inputs=prediction_inputs(
                 io.Int.Input(
                     "operation_step",
@@ -240,7 +234,7 @@ class PredictKeyframe(io.ComfyNode):
     @classmethod
     def execute(cls, image: io.Image.Type, operation_step: int, **inputs: Any) -> io.NodeOutput:
         pictures = predict(image, [operation_step], **inputs)
-        return io.NodeOutput(pictures, ui=crop_preview(cls, image, pictures))
+        return io.NodeOutput(pictures, ui=results_shown(cls, pictures, image))
 
 
 class PredictKeyframes(io.ComfyNode):
@@ -252,7 +246,8 @@ class PredictKeyframes(io.ComfyNode):
             node_id="PaintsUndoPredictKeyframes",
             display_name="Predict Keyframes",
             category="PaintsUndo/keyframes",
-            description="Paints the picture as it was at several operation steps, with one noise, so that they belong together.",
+            description="Paints the picture as it was at several operation steps, with one noise, so that they belong together. "
+            "Shows them, with what was cut off where anything was.",
             inputs=prediction_inputs(operation_steps_input()),
             outputs=[
                 io.Image.Output(
@@ -274,7 +269,7 @@ class PredictKeyframes(io.ComfyNode):
     def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: Any) -> io.NodeOutput:
         steps = parse_operation_steps(operation_steps)
         pictures = predict(image, steps, **inputs)
-        return io.NodeOutput(pictures, ", ".join(map(str, steps)), ui=crop_preview(cls, image, pictures))
+        return io.NodeOutput(pictures, ", ".join(map(str, steps)), ui=results_shown(cls, pictures, image))
 
 
 def predict(

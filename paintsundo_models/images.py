@@ -44,16 +44,21 @@ class CropBox:
         """Share of the picture's area that is kept, 0...1."""
         return (self.right - self.left) * (self.bottom - self.top) / (self.image_width * self.image_height)
 
+    @property
+    def cuts(self) -> dict[str, int]:
+        """Whole pixels that are lost, by the side; empty when nothing is."""
+        lost = {
+            "left": self.left,
+            "right": self.image_width - self.right,
+            "top": self.top,
+            "bottom": self.image_height - self.bottom,
+        }
+        return {side: round(px) for side, px in lost.items() if round(px) > 0}
+
     def describe(self) -> str:
         """Say in one line what is cut; says so too when nothing is."""
         width, height = self.image_width, self.image_height
-        cuts = {
-            "left": self.left,
-            "right": width - self.right,
-            "top": self.top,
-            "bottom": height - self.bottom,
-        }
-        lost = ", ".join(f"{round(px)} px {side}" for side, px in cuts.items() if round(px) > 0)
+        lost = ", ".join(f"{px} px {side}" for side, px in self.cuts.items())
         if not lost:
             return f"The whole picture is used ({width}x{height}); nothing is cut."
         return f"{self.kept:.1%} of the picture ({width}x{height}) is used; cut: {lost}."
