@@ -1,5 +1,6 @@
 """Segments: sixteen frames between two pictures, by the multi-frame model."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -27,6 +28,7 @@ from .host.video_vae import VideoVAE
 from .images import nearest_shape, resize_and_center_crop, segment_size
 from .keyframes import SamplerSettings, require_single_picture
 from .multi_frame.sampling import sample_ddim
+from .schedule import NUM_TIMESTEPS
 
 LOADER = "PaintsUndo Multi-Frame Loader"
 
@@ -122,12 +124,19 @@ def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise
     """Sigmas of the reference's schedule, (steps + 1,); below 1, denoise keeps the last of steps / denoise of them.
 
     Raises:
-        ValueError: the MODEL has another process, or the number of steps is out of range.
+        ValueError: the MODEL has another process, or the number of steps, with this denoise, is out of range.
     """
     sampling = multi_frame_sampling(model)
     if denoise <= 0:
         return torch.zeros(0)
-    return sampling.trailing_sigmas(int(steps / denoise))[-(steps + 1) :]
+    whole = int(steps / denoise)
+    if steps <= NUM_TIMESTEPS < whole:
+        smallest = math.ceil(100 * steps / NUM_TIMESTEPS) / 100  # on the widget's grid
+        raise ValueError(
+            f"With steps {steps} and denoise {denoise:g} the whole schedule would have {whole} steps, and the most is "
+            f"{NUM_TIMESTEPS}. The smallest denoise for {steps} steps is {smallest:g}; raise denoise or lower steps."
+        )
+    return sampling.trailing_sigmas(whole)[-(steps + 1) :]
 
 
 def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:

@@ -1,6 +1,7 @@
 """Keyframes and segments as the nodes make them: small seeded models, float32 on the CPU."""
 
 import copy
+import re
 
 import comfy.sample
 import pytest
@@ -172,6 +173,17 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
         interpolation.trailing_sigmas(model, 5)
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
         Guidance.execute(model, rescale=0.7, start=0.0, end=1.0)
+
+
+def test_trailing_denoise_too_small_names_the_smallest_that_works(multi_frame):
+    model = multi_frame[0]
+    with pytest.raises(ValueError, match=r"steps 50 and denoise 0.04 .* 1250 steps.*is 0.05; raise denoise"):
+        interpolation.trailing_sigmas(model, 50, 0.04)
+    for steps in (50, 7, 333, 1000):
+        with pytest.raises(ValueError, match="smallest denoise") as raised:
+            interpolation.trailing_sigmas(model, steps, 0.004)
+        smallest = float(re.search(r"steps is ([\d.]+);", str(raised.value))[1])
+        assert len(interpolation.trailing_sigmas(model, steps, smallest)) == steps + 1
 
 
 @pytest.mark.parametrize("sampler", ["dpm_2", "uni_pc", "heun"])
