@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,7 +15,6 @@ import pytest
 from comfy_api.latest import io
 from paintsundo_pack.nodes import NODES
 from paintsundo_pack.paintsundo_models.host.folders import checkpoint_path
-from utils.extra_config import load_extra_path_config
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -130,7 +130,11 @@ def test_readme_s_extra_model_paths_find_the_download_of_the_original_program(
     config.write_text(block.replace("/path/to/Paints-UNDO", tmp_path.as_posix()), encoding="utf-8")
     paths, extensions = folder_paths.folder_names_and_paths["paintsundo"]
     monkeypatch.setitem(folder_paths.folder_names_and_paths, "paintsundo", (list(paths), extensions))
-    load_extra_path_config(str(config))
+    # Not "import utils": other modules of the host put another one of that name first on the path.
+    spec = util.spec_from_file_location("extra_config", f"{folder_paths.base_path}/utils/extra_config.py")
+    extra_config = util.module_from_spec(spec)
+    spec.loader.exec_module(extra_config)
+    extra_config.load_extra_path_config(str(config))
     for kind in ("single-frame", "multi-frame"):
         name = f"models--lllyasviel--paints_undo_{kind.replace('-', '_')}/snapshots/0123abcd"
         assert checkpoint_path(name, kind).is_dir()
