@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+MAX_HOLD_SECONDS = 60
 HOST_VARIABLE = "PAINTSUNDO_HOST"  # set for the second run of this script, under the host's Python
 
 if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
@@ -21,6 +22,17 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
 sys.path.insert(0, str(ROOT))
 
 from tools.host import Host, HostError, ensure_host  # noqa: E402
+
+
+def hold_seconds(text: str) -> float:
+    """A time that the last node takes; argparse shows the reason where it is none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_HOLD_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {MAX_HOLD_SECONDS}")
+    return seconds
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,11 +44,16 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("picture", nargs="?", type=Path, help="the finished picture; any size and format")
     parser.add_argument(
-        "--output", type=Path, help="the video to write (default: output/PICTURE_painting.mp4)"
+        "--output",
+        type=Path,
+        help="the video to write; the format gives the ending, and a name that exists gets a number "
+        "(default: output/PICTURE_painting.mp4)",
     )
     parser.add_argument("--seed", type=int, help="another number gives another painting process")
     parser.add_argument(
-        "--steps", type=int, help="sampling steps; fewer are faster and rougher (default: 50)"
+        "--steps",
+        type=int,
+        help="sampling steps of both models, 1 to 1000; fewer are faster and rougher (default: 50; with --fast 20 and 16)",
     )
     parser.add_argument(
         "--fast",
@@ -48,6 +65,17 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help='keyframes as numbers of undone operations, 0 to 999, such as "400, 800, 999"',
     )
     parser.add_argument("--prompt", help="what the picture shows, as tags (default: the tagger's)")
+    parser.add_argument(
+        "--segment-prompt",
+        help='what the frames between the keyframes show; keep it general (default: "1girl, masterpiece, best quality")',
+    )
+    parser.add_argument(
+        "--hold",
+        type=hold_seconds,
+        default=2.0,
+        metavar="SECONDS",
+        help="how much longer the finished picture stays at the end (default: 2)",
+    )
     parser.add_argument("--format", help='such as "mp4 (h264)", "webm (vp9)", "gif"')
     parser.add_argument("--cpu", action="store_true", help="use the CPU even where there is a GPU")
     parser.add_argument("--serve", action="store_true", help="start ComfyUI with this pack for use by hand")

@@ -5,6 +5,7 @@ from comfy_api.latest import io, ui
 
 from ..paintsundo_models import images
 from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED
+from .previews import box_of, cut_shown
 
 _SEED_COUNT = 2**64
 
@@ -20,7 +21,7 @@ class ArrangeKeyframes(io.ComfyNode):
             category="PaintsUndo/keyframes",
             description=(
                 "Puts the finished picture before the keyframes and a white canvas after them. The finished picture "
-                "is resized to the keyframes and its overhang cut off; the preview shows what was cut."
+                "is resized to the keyframes and its overhang cut off. Shows the result, with what was cut where anything was."
             ),
             inputs=[
                 io.Image.Input(
@@ -62,7 +63,7 @@ class ArrangeKeyframes(io.ComfyNode):
     ) -> io.NodeOutput:
         keyframes = images.composite_on_white(keyframes)
         height, width = keyframes.shape[1:3]
-        parts, preview = [keyframes], None
+        parts, cut, text = [keyframes], [], {}
         if include_finished:
             if len(finished) != 1:
                 raise ValueError(
@@ -70,16 +71,14 @@ class ArrangeKeyframes(io.ComfyNode):
                     '"ImageFromBatch" does), or run the graph once for each.'
                 )
             finished = images.composite_on_white(finished)
-            box = images.crop_box(finished.shape[2], finished.shape[1], width, height)
+            box = box_of(finished, keyframes)
             parts.insert(0, images.resize_and_center_crop(finished, width, height).to(keyframes))
-            preview = {
-                **ui.PreviewImage(images.cut_preview(finished, box), cls=cls).as_dict(),
-                **ui.PreviewText(box.describe()).as_dict(),
-            }
+            cut, text = cut_shown(cls, finished, box), ui.PreviewText(box.describe()).as_dict()
         if include_canvas:
             parts.append(images.white_canvas(height, width).to(keyframes))
         batch = torch.cat(parts)
-        return io.NodeOutput(batch, ui=preview) if preview else io.NodeOutput(batch)
+        shown = ui.PreviewImage(batch, cls=cls).as_dict()
+        return io.NodeOutput(batch, ui={**shown, **text, "images": [*shown["images"], *cut]})
 
 
 class KeyframePairs(io.ComfyNode):

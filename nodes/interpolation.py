@@ -21,6 +21,7 @@ from ..paintsundo_models.interpolation import (
 )
 from ..paintsundo_models.keyframes import SamplerSettings
 from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS
+from .previews import box_of, cut_shown
 
 CATEGORY = "PaintsUndo/interpolation"
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
@@ -271,7 +272,8 @@ class Interpolate(io.ComfyNode):
             node_id="PaintsUndoInterpolate",
             display_name="Interpolate Keyframes",
             category=CATEGORY,
-            description="Makes 16 frames from one picture to the other. Behind Keyframe Pairs it runs once a pair.",
+            description="Makes 16 frames from one picture to the other. Behind Keyframe Pairs it runs once a pair. Where the frames' "
+            "size cuts the picture, it shows what is lost.",
             inputs=[
                 model_input(),
                 io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Multi-Frame Loader."),
@@ -361,4 +363,5 @@ class Interpolate(io.ComfyNode):
         frames = interpolation.interpolate(
             model, clip, vae, clip_vision, images, prompt, negative_prompt, settings, fs, resolution
         )
-        return io.NodeOutput(frames)
+        cut = cut_shown(cls, start_image, box_of(start_image, frames))
+        return io.NodeOutput(frames, ui={"images": cut}) if cut else io.NodeOutput(frames)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import comfy.samplers
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..paintsundo_models import images
 from ..paintsundo_models.constants import (
@@ -12,6 +12,7 @@ from ..paintsundo_models.constants import (
     DEFAULT_KEYFRAME_SEED,
     DEFAULT_KEYFRAME_STEPS,
     DEFAULT_OPERATION_STEPS,
+    KEYFRAME_MAX_SIDE,
     KEYFRAME_SIZE_MULTIPLE,
     OPERATION_STEP_MAX,
 )
@@ -19,11 +20,11 @@ from ..paintsundo_models.keyframes import (
     SamplerSettings,
     encode_picture,
     keyframe_conditioning,
-    parse_operation_steps,
     predict_keyframes,
 )
+from ..paintsundo_models.operation_steps import parse_operation_steps
+from .previews import results_shown
 
-MAX_SIDE = 2048
 MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 STEPS_MEANING = (
@@ -48,10 +49,10 @@ def size_inputs() -> list[io.Int.Input]:
             name,
             default=0,
             min=0,
-            max=MAX_SIDE,
+            max=KEYFRAME_MAX_SIDE,
             step=KEYFRAME_SIZE_MULTIPLE,
             tooltip=f"{name.capitalize()} of the keyframes in pixels, a multiple of 64. 0: by the picture's own shape, at about "
-            "the 512x640 pixels of the training. Larger shows more detail, takes more memory and may repeat things.",
+            "the 512x640 pixels of the training (at most a third more). Larger shows more detail, takes more memory and may repeat things.",
         )
         for name in ("width", "height")
     ]
@@ -62,7 +63,7 @@ def operation_steps_input() -> io.String.Input:
     return io.String.Input(
         "operation_steps",
         default=DEFAULT_OPERATION_STEPS,
-        tooltip=f"One keyframe each: whole numbers separated by commas; {STEPS_MEANING}. They are sorted, and each counts once. "
+        tooltip=f"One keyframe each: whole numbers separated by commas or spaces; {STEPS_MEANING}. They are sorted, and each counts once. "
         "5 to 7 make a good video.",
     )
 
@@ -138,11 +139,15 @@ def sampling_inputs() -> list:
     ]
 
 
-def crop_preview(cls: type[io.ComfyNode], image: io.Image.Type, keyframes: io.Image.Type) -> dict:
-    """The picture with what resizing cut off it, to be shown on the node."""
-    image = images.composite_on_white(image)
-    box = images.crop_box(image.shape[2], image.shape[1], keyframes.shape[2], keyframes.shape[1])
-    return ui.PreviewImage(images.cut_preview(image, box), cls=cls).as_dict()
+def are_usable(width: int | None, height: int | None, operation_steps: str | None = None) -> bool | str:
+    """For validate_inputs, so that nothing runs in vain; None means linked, known only later."""
+    try:
+        images.check_keyframe_sides(width or 0, height or 0)
+        if operation_steps is not None:
+            parse_operation_steps(operation_steps)
+    except ValueError as error:
+        return str(error)
+    return True
 
 
 class KeyframeConditioning(io.ComfyNode):
@@ -179,6 +184,12 @@ class KeyframeConditioning(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
+    ) -> bool | str:
+        return are_usable(width, height, operation_steps)
+
+    @classmethod
     def execute(
         cls,
         positive: io.Conditioning.Type,
@@ -203,7 +214,7 @@ class PredictKeyframe(io.ComfyNode):
             node_id="PaintsUndoPredictKeyframe",
             display_name="Predict Keyframe",
             category="PaintsUndo/keyframes",
-            description="Paints the picture as it was at one operation step.",
+            description="Paints the picture as it was at one operation step, and shows it, with what was cut off where anything was.",
             inputs=prediction_inputs(
                 io.Int.Input(
                     "operation_step",
@@ -217,9 +228,13 @@ class PredictKeyframe(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, width: int | None = None, height: int | None = None) -> bool | str:
+        return are_usable(width, height)
+
+    @classmethod
     def execute(cls, image: io.Image.Type, operation_step: int, **inputs: Any) -> io.NodeOutput:
         pictures = predict(image, [operation_step], **inputs)
-        return io.NodeOutput(pictures, ui=crop_preview(cls, image, pictures))
+        return io.NodeOutput(pictures, ui=results_shown(cls, pictures, image))
 
 
 class PredictKeyframes(io.ComfyNode):
@@ -231,7 +246,8 @@ class PredictKeyframes(io.ComfyNode):
             node_id="PaintsUndoPredictKeyframes",
             display_name="Predict Keyframes",
             category="PaintsUndo/keyframes",
-            description="Paints the picture as it was at several operation steps, with one noise, so that they belong together.",
+            description="Paints the picture as it was at several operation steps, with one noise, so that they belong together. "
+            "Shows them, with what was cut off where anything was.",
             inputs=prediction_inputs(operation_steps_input()),
             outputs=[
                 io.Image.Output(
@@ -244,10 +260,16 @@ class PredictKeyframes(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
+    ) -> bool | str:
+        return are_usable(width, height, operation_steps)
+
+    @classmethod
     def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: Any) -> io.NodeOutput:
         steps = parse_operation_steps(operation_steps)
         pictures = predict(image, steps, **inputs)
-        return io.NodeOutput(pictures, ", ".join(map(str, steps)), ui=crop_preview(cls, image, pictures))
+        return io.NodeOutput(pictures, ", ".join(map(str, steps)), ui=results_shown(cls, pictures, image))
 
 
 def predict(

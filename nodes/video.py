@@ -1,5 +1,7 @@
 """The last step: segments in, a saved painting video out."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import comfy.model_management
@@ -11,6 +13,37 @@ from torch import Tensor
 
 from ..paintsundo_models import timeline, video
 from ..paintsundo_models.constants import DEFAULT_FPS
+from ..paintsundo_models.errors import VideoEncodingError
+
+DEFAULT_PREFIX = "PaintsUndo/painting"
+
+
+def clean_prefix(text: str) -> str:
+    """The start of a file's path below the output folder; without a name in it, the default.
+
+    Raises:
+        ValueError: it leads out of the output folder.
+    """
+    # A folder alone would name hidden files, and the host counts no numbers for it.
+    prefix = text.strip().rstrip("/\\. ") or DEFAULT_PREFIX
+    output = Path(os.path.abspath(folder_paths.get_output_directory()))
+    if not Path(os.path.abspath(output / prefix)).is_relative_to(output):
+        raise ValueError(
+            f'filename_prefix is "{text}", which leads out of ComfyUI\'s output folder ({output}). Write a name, with '
+            f'folders before it where wanted, such as "{DEFAULT_PREFIX}".'
+        )
+    return prefix
+
+
+def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
+    """Path without ending of a new video, and its folder below the output folder, by the host's rules for names."""
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, folder_paths.get_output_directory(), width, height
+    )
+    endings = {".png", *(spec.extension for spec in video.VIDEO_FORMATS.values())}
+    while any(Path(folder, f"{name}_{counter:05}_{ending}").exists() for ending in endings):
+        counter += 1
+    return Path(folder, f"{name}_{counter:05}_"), subfolder
 
 
 class AssembleVideo(io.ComfyNode):
@@ -32,8 +65,8 @@ class AssembleVideo(io.ComfyNode):
                 io.Image.Input(
                     "frames",
                     tooltip="The frames in undo order (finished picture first): a list of segments, as Interpolate gives "
-                    "it, or one batch; a batch of several times 16 frames counts as several segments. All must have the "
-                    "same size. Transparent parts become white.",
+                    "it, or one batch. A single batch of several times 16 frames counts as several segments. All must have "
+                    "the same size. Transparent parts become white.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -98,9 +131,9 @@ class AssembleVideo(io.ComfyNode):
                 ),
                 io.String.Input(
                     "filename_prefix",
-                    default="PaintsUndo/painting",
+                    default=DEFAULT_PREFIX,
                     tooltip="Folder and start of the name under ComfyUI's output folder; a number is added, nothing is "
-                    "overwritten. May hold %date:yyyy-MM-dd%, %width%, %height% and the like, as in Save Image.",
+                    "overwritten. May hold %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height%.",
                 ),
                 io.Boolean.Input(
                     "exact_ends",
@@ -130,6 +163,24 @@ class AssembleVideo(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls,
+        fps: Sequence[float | None] = (None,),
+        format: Sequence[str | None] = (None,),
+        filename_prefix: Sequence[str | None] = (None,),
+    ) -> bool | str:
+        # What would fail at the very end fails before the first step. None: linked, known only when it runs.
+        try:
+            rate = None if fps[0] is None else timeline.frame_rate(fps[0])
+            if format[0] is not None:
+                video.check_format(format[0], rate)
+            if filename_prefix[0] is not None:
+                clean_prefix(filename_prefix[0])
+        except (ValueError, VideoEncodingError) as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(
         cls,
         frames: list[Tensor],
@@ -146,7 +197,14 @@ class AssembleVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         """Run the node; every input is a list because `frames` is one."""
         rate = timeline.frame_rate(fps[0])
-        ends = (keyframes[0][:1], keyframes[-1][-1:]) if keyframes and exact_ends[0] else None
+        video.check_format(format[0], rate)
+        prefix = clean_prefix(filename_prefix[0])
+        if keyframes and len(keyframes) > 1:
+            raise ValueError(
+                f"keyframes is a list of {len(keyframes)} batches, and one batch is needed: the graph ran for several "
+                "pictures at once, and their segments would all end up in one video. Queue the pictures one by one."
+            )
+        ends = (keyframes[0][:1], keyframes[0][-1:]) if keyframes and exact_ends[0] else None
         played = timeline.play_frames(
             timeline.join_segments(frames, trim=trim[0], ends=ends),
             order=order[0],
@@ -165,10 +223,7 @@ class AssembleVideo(io.ComfyNode):
             bar.update_absolute(done)
 
         height, width = played.shape[1:3]
-        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix[0], folder_paths.get_output_directory(), width, height
-        )
-        stem = Path(folder, f"{name}_{counter:05}_")
+        stem, subfolder = unused_stem(prefix, width, height)
         extension = video.VIDEO_FORMATS[format[0]].extension
 
         def saved(file: str, inner: str = subfolder) -> ui.SavedResult:

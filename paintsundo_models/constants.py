@@ -16,6 +16,7 @@ DEFAULT_KEYFRAME_STEPS = 50
 DEFAULT_KEYFRAME_CFG = 3.0
 DEFAULT_KEYFRAME_SIZE = (512, 640)  # width, height; the area that other aspect ratios keep
 KEYFRAME_SIZE_MULTIPLE = 64
+KEYFRAME_MAX_SIDE = 2048  # ours; 16 times the area of the training
 
 DEFAULT_SEGMENT_PROMPT = "1girl, masterpiece, best quality"
 DEFAULT_SEGMENT_SEED = 123

@@ -21,5 +21,9 @@ class CorruptCheckpointError(CheckpointError):
     """A weights file is truncated or is no safetensors file."""
 
 
+class OverflowedNumbersError(RuntimeError):
+    """A network gave numbers that are not finite; the message names the place and the types to try."""
+
+
 class VideoEncodingError(RuntimeError):
     """ffmpeg could not write the video; the message ends with ffmpeg's own words."""

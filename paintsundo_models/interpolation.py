@@ -1,5 +1,6 @@
 """Segments: sixteen frames between two pictures, by the multi-frame model."""
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -15,11 +16,21 @@ from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT, SEGMENT_SIZES
 from .host.clip_vision import encode_any_aspect
 from .host.memo import fingerprint, remembered
 from .host.multi_frame import FS, VISION_TOKENS, multi_frame_sampling
-from .host.sampling import Conditioning, encode_prompt, sample_latent, scheduled_sigmas
+from .host.sampling import (
+    Conditioning,
+    check_prompt_width,
+    encode_prompt,
+    require_finite,
+    sample_latent,
+    scheduled_sigmas,
+)
 from .host.video_vae import VideoVAE
 from .images import nearest_shape, resize_and_center_crop, segment_size
 from .keyframes import SamplerSettings, require_single_picture
 from .multi_frame.sampling import sample_ddim
+from .schedule import NUM_TIMESTEPS
+
+LOADER = "PaintsUndo Multi-Frame Loader"
 
 REFERENCE_SAMPLER = "paintsundo_ddim"
 REFERENCE_SCHEDULER = "trailing"
@@ -79,9 +90,7 @@ def interpolation_conditioning(
         ValueError: several pictures on an input, or another model's VAE.
     """
     if not isinstance(vae, VideoVAE):
-        raise ValueError(
-            "This VAE is not the multi-frame model's. Connect the VAE of the PaintsUndo Multi-Frame Loader."
-        )
+        raise ValueError(f"This VAE is not the multi-frame model's. Connect the VAE of the {LOADER}.")
     start_image = require_single_picture(start_image, "start_image")
     end_image = require_single_picture(end_image, "end_image")
     height, width = frame_size(resolution, start_image, vae.trained_sizes)
@@ -115,12 +124,19 @@ def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise
     """Sigmas of the reference's schedule, (steps + 1,); below 1, denoise keeps the last of steps / denoise of them.
 
     Raises:
-        ValueError: the MODEL has another process, or the number of steps is out of range.
+        ValueError: the MODEL has another process, or the number of steps, with this denoise, is out of range.
     """
     sampling = multi_frame_sampling(model)
     if denoise <= 0:
         return torch.zeros(0)
-    return sampling.trailing_sigmas(int(steps / denoise))[-(steps + 1) :]
+    whole = int(steps / denoise)
+    if steps <= NUM_TIMESTEPS < whole:
+        smallest = math.ceil(100 * steps / NUM_TIMESTEPS) / 100  # on the widget's grid
+        raise ValueError(
+            f"With steps {steps} and denoise {denoise:g} the whole schedule would have {whole} steps, and the most is "
+            f"{NUM_TIMESTEPS}. The smallest denoise for {steps} steps is {smallest:g}; raise denoise or lower steps."
+        )
+    return sampling.trailing_sigmas(whole)[-(steps + 1) :]
 
 
 def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:
@@ -140,9 +156,17 @@ def interpolate(
     fs: int = DEFAULT_FS,
     resolution: str = NEAREST_TRAINED,
 ) -> Tensor:
-    """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1]."""
+    """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1].
+
+    Raises:
+        ValueError: objects of another model, or what interpolation_conditioning refuses.
+        OverflowedNumbersError: the result is not finite.
+    """
+    multi_frame_sampling(model)
+    encoded = encode_prompt(clip, prompt)
+    check_prompt_width(encoded, model.model.model_config.unet_config["params"].context_dim, LOADER)
     positive, negative, latent, vae = interpolation_conditioning(
-        encode_prompt(clip, prompt),
+        encoded,
         encode_prompt(clip, negative_prompt),
         clip_vision,
         vae,
@@ -155,6 +179,8 @@ def interpolate(
     if settings.scheduler == REFERENCE_SCHEDULER:
         sigmas = trailing_sigmas(model, settings.steps)
     else:
-        sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
+        sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
     samples = sample_latent(model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed)
-    return vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
+    require_finite(samples, "while the multi-frame MODEL was sampling")
+    frames = vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
+    return require_finite(frames, "while the video VAE was decoding")

@@ -1,6 +1,5 @@
 """Keyframes: the picture as it was at given operation steps, by the single-frame model."""
 
-import re
 from dataclasses import dataclass
 
 import comfy.model_patcher
@@ -10,11 +9,21 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from .constants import OPERATION_STEP_MAX
 from .host.memo import fingerprint, remembered
-from .host.sampling import Conditioning, couples_batch, encode_prompt, sample_latent, scheduled_sigmas
-from .host.single_frame import OPERATION_STEP, TRAINED_SIZES
+from .host.sampling import (
+    Conditioning,
+    check_prompt_width,
+    couples_batch,
+    encode_prompt,
+    require_finite,
+    sample_latent,
+    scheduled_sigmas,
+)
+from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
+from .host.video_vae import VideoVAE
 from .images import composite_on_white, keyframe_size, nearest_shape, resize_and_center_crop
+
+LOADER = "PaintsUndo Single-Frame Loader"
 
 KEYFRAMES_PER_BATCH = 8
 """Bounds the memory of a long list; no result depends on it."""
@@ -31,41 +40,19 @@ class SamplerSettings:
     scheduler: str
 
 
-def parse_operation_steps(text: str) -> list[int]:
-    """The operation steps in a text such as "400, 600, 999": sorted, each once.
-
-    Args:
-        text: whole numbers from 0 to 999, separated by commas, semicolons or white space.
-
-    Raises:
-        ValueError: nothing in it, no whole number, or out of range.
-    """
-    words = [word for word in re.split(r"[\s,;]+", text) if word]
-    if not words:
-        raise ValueError(
-            'No operation step is given. Write at least one, such as "400, 600, 800, 900, 950, 999".'
-        )
-    for word in words:
-        if not re.fullmatch(r"\d+", word) or int(word) > OPERATION_STEP_MAX:
-            raise ValueError(
-                f"{word!r} is no operation step. Write whole numbers from 0 (the finished picture) to "
-                f"{OPERATION_STEP_MAX} (the first stroke), separated by commas."
-            )
-    return sorted({int(word) for word in words})
-
-
 def require_single_picture(image: Tensor, name: str) -> Tensor:
     """The picture as (1, H, W, 3) on white.
 
     Raises:
-        ValueError: a batch of several.
+        ValueError: a batch of several, or another shape than a picture's.
     """
-    if image.shape[0] != 1:
+    picture = composite_on_white(image)  # first: only what has a picture's shape has a number of pictures
+    if len(picture) != 1:
         raise ValueError(
-            f"{name} is a batch of {image.shape[0]} pictures, and one is needed. Pick one with ImageFromBatch, or make a list "
-            "of them (Rebatch Images with batch size 1) to run this node once for each."
+            f"{name} is a batch of {len(picture)} pictures, and one is needed. Pick one with ImageFromBatch; for a video of "
+            "each, queue the pictures one by one."
         )
-    return composite_on_white(image)
+    return picture
 
 
 def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int = 0) -> Tensor:
@@ -79,8 +66,10 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
         height: likewise.
 
     Raises:
-        ValueError: several pictures, or sizes that are no multiples of 64.
+        ValueError: another model's VAE, several pictures, or sizes that are no multiples of 64 or over the largest.
     """
+    if isinstance(vae, VideoVAE):
+        raise ValueError(f"This VAE is the multi-frame model's, for videos. Connect the VAE of the {LOADER}.")
     image = require_single_picture(image, "The finished picture")
     sizes = getattr(vae, TRAINED_SIZES, ())
     if sizes and not width and not height:
@@ -128,16 +117,24 @@ def predict_keyframes(
     """Keyframes at these operation steps, (N, height, width, 3) in [0, 1], in the order of the steps.
 
     Each equals what a call for its step alone gives.
+
+    Raises:
+        ValueError: objects of another model, or what encode_picture refuses.
+        OverflowedNumbersError: the result is not finite.
     """
+    # The class and not the process, which ModelSampling nodes may change.
+    if not isinstance(model.model, SingleFrameModel):
+        raise ValueError(f"This MODEL is not the single-frame one. Connect the MODEL of the {LOADER}.")
     positive, negative = encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt)
+    check_prompt_width(positive, model.model.model_config.unet_config["context_dim"], LOADER)
     picture = encode_picture(vae, image, width, height)
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
-    sigmas = scheduled_sigmas(model, settings.scheduler, settings.steps)
+    sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
     size = 1 if couples_batch(settings.sampler_name) else KEYFRAMES_PER_BATCH
     keyframes = []
     for start in range(0, len(operation_steps), size):
         batch = operation_steps[start : start + size]
         cond, uncond, latent = keyframe_conditioning(positive, negative, picture, batch)
         samples = sample_latent(model, latent, cond, uncond, sampler, sigmas, settings.cfg, settings.seed)
-        keyframes.append(vae.decode(samples))
-    return torch.cat(keyframes)
+        keyframes.append(vae.decode(require_finite(samples, "while the single-frame MODEL was sampling")))
+    return require_finite(torch.cat(keyframes), "while the single-frame VAE was decoding")

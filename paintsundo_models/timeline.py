@@ -61,8 +61,8 @@ def join_segments(
     frames, the canvas frame is lost. A segment of one frame has no end to drop and is kept.
 
     Args:
-        segments: (T, H, W, C) each, 1, 3 or 4 channels, all of one size. Alpha is laid on white. One that is several times
-            16 frames long is several segments joined into a batch.
+        segments: (T, H, W, C) each, 1, 3 or 4 channels, all of one size. Alpha is laid on white. A single
+            one that is several times 16 frames long is several segments joined into a batch.
         trim: one of `TRIMS`.
         ends: the finished picture and the canvas, (1, H', W', C) each; resized and cropped, they take the places of
             the first and the last frame. Not in "as reference", whose frames are the model's alone.
@@ -77,7 +77,9 @@ def join_segments(
         raise ValueError(f'Unknown trim "{trim}"; accepted are: {", ".join(TRIMS)}.')
     if not segments or any(len(segment) == 0 for segment in segments):
         raise ValueError("There are no frames to assemble: connect the frames of at least one segment.")
-    pieces = [piece for segment in segments for piece in _split_batch(composite_on_white(segment))]
+    pieces = [composite_on_white(segment) for segment in segments]
+    if len(pieces) == 1:
+        pieces = _split_batch(pieces[0])
     sizes: dict[tuple[int, int], int] = {}
     for number, piece in enumerate(pieces, start=1):
         sizes.setdefault((piece.shape[2], piece.shape[1]), number)
@@ -96,9 +98,9 @@ def join_segments(
     return frames
 
 
-def _split_batch(frames: Tensor) -> Sequence[Tensor]:
+def _split_batch(frames: Tensor) -> list[Tensor]:
     """Segments that nodes for pictures joined into one batch, as Batch Images does, are told by their length."""
-    return frames.split(FRAMES_PER_SEGMENT) if len(frames) % FRAMES_PER_SEGMENT == 0 else [frames]
+    return list(frames.split(FRAMES_PER_SEGMENT)) if len(frames) % FRAMES_PER_SEGMENT == 0 else [frames]
 
 
 def _replace_ends(frames: Tensor, ends: tuple[Tensor, Tensor]) -> None:

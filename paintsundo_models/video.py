@@ -181,6 +181,21 @@ def _ffmpeg_path() -> str:
         ) from error
 
 
+def check_format(video_format: str, fps: Fraction | None = None) -> None:
+    """Check what can be known of a format before there are frames; fps is None where it is not known yet.
+
+    Raises:
+        ValueError: no such format, or a frame rate that it cannot hold.
+        VideoEncodingError: the ffmpeg that it needs is missing, or lacks its encoder.
+    """
+    if video_format not in VIDEO_FORMATS:
+        raise ValueError(f'Unknown format "{video_format}"; accepted are: {", ".join(VIDEO_FORMATS)}.')
+    if video_format == GIF and fps is not None and fps > GIF_MAX_FPS:
+        raise ValueError(f"A GIF plays at most {GIF_MAX_FPS} frames a second; got {float(fps):g}. Lower fps.")
+    if video_format != PNG_SEQUENCE:
+        VIDEO_FORMATS[video_format].output_options(DEFAULT_QUALITY, _ffmpeg_path())
+
+
 def _to_bytes(frame: Tensor) -> np.ndarray:
     return (frame.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
@@ -215,12 +230,11 @@ def encode_video(
         on_progress: see `Progress`.
 
     Raises:
-        ValueError: a frame rate or a size that the format cannot hold.
+        ValueError: no such format, or a frame rate or a size that it cannot hold.
         FileExistsError: the path exists.
         VideoEncodingError: ffmpeg is missing or failed; the message ends with its words.
     """
-    if video_format == GIF and fps > GIF_MAX_FPS:
-        raise ValueError(f"A GIF plays at most {GIF_MAX_FPS} frames a second; got {float(fps):g}. Lower fps.")
+    check_format(video_format, fps)
     spec = VIDEO_FORMATS[video_format]
     height, width = frames.shape[1:3]
     if min(height, width) < spec.min_side:

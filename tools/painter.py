@@ -29,6 +29,7 @@ INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
 
 DEMO_CHECKPOINT = "PaintsUndo demo (built in)"
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
+PNG_SEQUENCE = "png sequence"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def paint(root: Path, host: Host, options: argparse.Namespace) -> None:
             except ConnectionError as error:
                 raise HostError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
             result = _shown(files)
-            sheet = contact_sheet(files, result.with_name(result.stem + "_frames.png"))
+            sheet = contact_sheet(files, unused_path(result.with_name(result.stem + "_frames.png")))
     _report(result, sheet, models_folder(root, host) / "paintsundo", checkpoints, time.monotonic() - started)
 
 
@@ -142,8 +143,9 @@ def _run(
     data = png_bytes(picture)
     workflow.set_widget("LoadImage", "image", client.upload_image(data, upload_name(options.picture, data)))
     apply_options(workflow, options, checkpoints)
+    segments = segment_count(str(workflow.widget(KEYFRAMES, "operation_steps")))
+    target = result_path(options, root, str(workflow.widget(VIDEO, "format")))
     prompt = workflow.to_prompt()
-    segments = len(str(workflow.widget(KEYFRAMES, "operation_steps")).split(",")) + 1
     progress = RunProgress(prompt, {KEYFRAMES: 10, INTERPOLATE: 10 * segments}, {INTERPOLATE: segments})
     with progress_bar(progress) as show:
 
@@ -156,7 +158,39 @@ def _run(
     results = outputs.get(str(video["id"]), {}).get("images", [])
     if not results:
         raise HostError(f"The workflow ended without a video. The log is {server.log}")
-    return _download(server, results, options, root), checkpoints
+    return _download(server, results, target), checkpoints
+
+
+def segment_count(operation_steps: str) -> int:
+    """How many segments a run makes: one from each keyframe to the next, with both ends of the video.
+
+    Raises:
+        WorkflowError: what the node would refuse, in its words.
+    """
+    # The node's own reading of the text, from this clone: paint.py has it on its path.
+    from paintsundo_models.operation_steps import parse_operation_steps
+
+    try:
+        return len(parse_operation_steps(operation_steps)) + 1
+    except ValueError as error:
+        raise WorkflowError(str(error)) from error
+
+
+def result_path(options: argparse.Namespace, root: Path, video_format: str) -> Path:
+    """Where the result goes: a new name with the format's ending; says where that is not the name asked for."""
+    is_sequence = video_format == PNG_SEQUENCE
+    ending = "" if is_sequence else f".{video_format.split()[0]}"
+    if options.output is None:
+        return unused_path(root / "output" / f"{options.picture.stem}_painting{ending}")
+    wanted = options.output.resolve()
+    target = wanted.with_suffix(ending)
+    if wanted.suffix.lower() not in ("", ending):
+        what = "a folder of PNG files" if is_sequence else f'a {ending} file ("{video_format}"; see --format)'
+        print(f"{wanted.name}: the result is {what}, so it will be named {target.name}.")
+    free = unused_path(target)
+    if free != target:
+        print(f"{target} exists already and stays as it is; the result will be {free.name}.")
+    return free
 
 
 def upload_name(path: Path, data: bytes) -> str:
@@ -184,7 +218,9 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
         (KEYFRAMES, "steps", options.steps),
         (KEYFRAMES, "operation_steps", options.operation_steps),
         (PAIRS, "seed", options.seed),
+        (INTERPOLATE, "prompt", options.segment_prompt),
         (INTERPOLATE, "steps", options.steps),
+        (VIDEO, "hold_last", options.hold),
         (VIDEO, "format", _format(workflow, options)),
     ):
         if value is not None:
@@ -248,18 +284,10 @@ def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
         bar.set_description_str("done")
 
 
-def _download(
-    server: ComfyServer, results: list[Json], options: argparse.Namespace, root: Path
-) -> list[Path]:
+def _download(server: ComfyServer, results: list[Json], target: Path) -> list[Path]:
     """Fetch the video, or the pictures of a sequence into a folder."""
-    first = Path(results[0]["filename"])
-    is_sequence = first.suffix == ".png"
-    suffix = "" if is_sequence else first.suffix
-    if options.output:
-        target = options.output.resolve().with_suffix(suffix)
-    else:
-        target = unused_path(root / "output" / f"{options.picture.stem}_painting{suffix}")
-    if is_sequence:
+    target = unused_path(target)  # once more: the run may have taken hours
+    if not target.suffix:
         return [server.client.download(result, target / result["filename"]) for result in results]
     return [server.client.download(results[0], target)]
 

@@ -8,8 +8,10 @@ import comfy.samplers
 import comfy.sd
 import comfy.utils
 import latent_preview
+import torch
 from torch import Tensor
 
+from ..errors import OverflowedNumbersError
 from .memo import remembered
 
 Conditioning = list
@@ -21,9 +23,45 @@ def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
     return remembered(clip, prompt, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
 
 
-def scheduled_sigmas(model: comfy.model_patcher.ModelPatcher, scheduler: str, steps: int) -> Tensor:
-    """Sigmas of one of the host's schedulers for this MODEL, (steps + 1,)."""
-    return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps).cpu()
+def check_prompt_width(encoded: Conditioning, width: int, loader: str) -> None:
+    """Check that a prompt's tokens are as wide as the network reads them.
+
+    Args:
+        encoded: from encode_prompt.
+        width: the network's.
+        loader: the node whose CLIP fits.
+
+    Raises:
+        ValueError: they are not.
+    """
+    found = encoded[0][0].shape[-1]
+    if found != width:
+        raise ValueError(
+            f"This CLIP gives tokens of {found} numbers, and the MODEL reads tokens of {width}. Connect the CLIP of the {loader}."
+        )
+
+
+def require_finite(result: Tensor, where: str) -> Tensor:
+    """The result itself; one check for the whole of it, because each waits for the device.
+
+    Raises:
+        OverflowedNumbersError: a number in it is infinite or none.
+    """
+    if not result.isfinite().all():
+        raise OverflowedNumbersError(
+            f"Numbers overflowed {where}: the result holds values that are infinite or not a number, and would be black. "
+            "Choose weight_dtype bf16 or fp32 in the loader, or start ComfyUI with --fp32-vae where it happens in decoding."
+        )
+    return result
+
+
+def scheduled_sigmas(
+    model: comfy.model_patcher.ModelPatcher, sampler_name: str, scheduler: str, steps: int
+) -> Tensor:
+    """Sigmas for this MODEL as the host's KSampler takes them, (steps + 1,): some samplers skip the last but one."""
+    return comfy.samplers.KSampler(
+        model, steps, torch.device("cpu"), sampler=sampler_name, scheduler=scheduler
+    ).sigmas
 
 
 def couples_batch(sampler_name: str) -> bool:

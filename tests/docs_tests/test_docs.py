@@ -3,14 +3,18 @@
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 from urllib.parse import unquote
 
+import folder_paths
 import pytest
 from comfy_api.latest import io
 from paintsundo_pack.nodes import NODES
+from paintsundo_pack.paintsundo_models.host.folders import checkpoint_path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -111,6 +115,29 @@ def test_help_page_has_the_defaults_of_numbers_and_switches(node_id):
             assert said == ("on" if item.default else "off"), item.id
         elif isinstance(item, io.Int.Input | io.Float.Input):
             assert float(said) == item.default, item.id
+
+
+def test_readme_s_extra_model_paths_find_the_download_of_the_original_program(
+    seeded_checkpoints, tmp_path, monkeypatch
+):
+    for name, folder in seeded_checkpoints.items():
+        hub = tmp_path / "hf_download" / "hub" / f"models--lllyasviel--paints_undo_{name}"
+        shutil.copytree(folder, hub / "snapshots" / "0123abcd")
+        (hub / "refs").mkdir()
+        (hub / "refs" / "main").write_text("0123abcd")
+    block = re.search(r"^```yaml\n(.*?)^```", text_of(README), flags=re.MULTILINE | re.DOTALL)[1]
+    config = tmp_path / "extra_model_paths.yaml"
+    config.write_text(block.replace("/path/to/Paints-UNDO", tmp_path.as_posix()), encoding="utf-8")
+    paths, extensions = folder_paths.folder_names_and_paths["paintsundo"]
+    monkeypatch.setitem(folder_paths.folder_names_and_paths, "paintsundo", (list(paths), extensions))
+    # Not "import utils": other modules of the host put another one of that name first on the path.
+    spec = util.spec_from_file_location("extra_config", f"{folder_paths.base_path}/utils/extra_config.py")
+    extra_config = util.module_from_spec(spec)
+    spec.loader.exec_module(extra_config)
+    extra_config.load_extra_path_config(str(config))
+    for kind in ("single-frame", "multi-frame"):
+        name = f"models--lllyasviel--paints_undo_{kind.replace('-', '_')}/snapshots/0123abcd"
+        assert checkpoint_path(name, kind).is_dir()
 
 
 def test_modules_that_the_documents_name_exist():

@@ -5,9 +5,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from paintsundo_pack.paintsundo_models import video
 
 from tools import painter
 from tools.host import HostError
@@ -34,14 +37,14 @@ def object_info(single=(), multi=(), taggers=("(none found)",)):
             "steps": ["INT", {"default": 50}],
         },
         painter.PAIRS: {"seed": ["INT", {"default": 123}]},
-        painter.INTERPOLATE: {"steps": ["INT", {"default": 50}]},
-        painter.VIDEO: {"format": combo(*FORMATS)},
+        painter.INTERPOLATE: {"prompt": ["STRING", {"default": "1girl"}], "steps": ["INT", {"default": 50}]},
+        painter.VIDEO: {"hold_last": ["FLOAT", {"default": 0.0}], "format": combo(*FORMATS)},
     }
     return {name: {"display_name": name, "input": {"required": inputs}} for name, inputs in widgets.items()}
 
 
 def options(**values):
-    names = ("output", "seed", "steps", "operation_steps", "prompt", "format")
+    names = ("output", "seed", "steps", "operation_steps", "prompt", "segment_prompt", "hold", "format")
     return argparse.Namespace(**{name: values.get(name) for name in names})
 
 
@@ -100,16 +103,25 @@ def test_apply_options_none_given_leaves_the_workflow_as_it_is():
     }
     assert prompt[painter.SINGLE_LOADER] == {"checkpoint": "a"}
     assert prompt[painter.MULTI_LOADER] == {"checkpoint": "b"}
+    assert prompt[painter.INTERPOLATE] == {"prompt": "1girl", "steps": 50}
     assert painter.TAGGER in prompt
 
 
 def test_apply_options_all_given_reach_their_nodes():
-    given = options(seed=7, steps=20, operation_steps="999", prompt="a cat", format="gif")
+    given = options(
+        seed=7,
+        steps=20,
+        operation_steps="999",
+        prompt="a cat",
+        segment_prompt="a tree",
+        hold=3.5,
+        format="gif",
+    )
     prompt = workflow_after(given)
     assert prompt[painter.KEYFRAMES] == {"prompt": "a cat", "operation_steps": "999", "seed": 7, "steps": 20}
     assert prompt[painter.PAIRS] == {"seed": 7}
-    assert prompt[painter.INTERPOLATE] == {"steps": 20}
-    assert prompt[painter.VIDEO] == {"format": "gif"}
+    assert prompt[painter.INTERPOLATE] == {"prompt": "a tree", "steps": 20}
+    assert prompt[painter.VIDEO] == {"hold_last": 3.5, "format": "gif"}
     assert painter.TAGGER not in prompt
 
 
@@ -132,7 +144,7 @@ def test_apply_options_without_a_tagger_leaves_it_out(capsys):
     ],
 )
 def test_apply_options_format_by_name_or_by_the_output_s_ending(given, expected):
-    assert workflow_after(options(**given))[painter.VIDEO] == {"format": expected}
+    assert workflow_after(options(**given))[painter.VIDEO]["format"] == expected
 
 
 def test_apply_options_unknown_format_lists_those_there_are():
@@ -153,6 +165,68 @@ def test_unused_path_counts_on(tmp_path):
     assert painter.unused_path(first) == tmp_path / "cat-3.mp4"
 
 
+@pytest.mark.parametrize(
+    ("text", "count"), [("400, 999", 3), ("400 600;999", 4), ("400，600，", 3), ("999, 400, 400", 3)]
+)
+def test_segment_count_reads_the_steps_as_the_node_does(text, count, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))  # as paint.py does
+    assert painter.segment_count(text) == count
+    with pytest.raises(WorkflowError, match="no operation step"):
+        painter.segment_count("400, x")
+
+
+@pytest.mark.parametrize(
+    ("output", "video_format", "name", "said"),
+    [
+        ("a.mp4", "mp4 (h264)", "a.mp4", ""),
+        ("a.WEBM", "webm (vp9)", "a.webm", ""),
+        ("a", "mp4 (h264)", "a.mp4", ""),
+        ("a.avi", "mp4 (h264)", "a.mp4", "a.avi: the result is a .mp4 file"),
+        ("a.mp4", "gif", "a.gif", 'a .gif file ("gif"; see --format)'),
+        ("a.mp4", "png sequence", "a", "a folder of PNG files"),
+        (
+            "old.mp4",
+            "mp4 (h264)",
+            "old-2.mp4",
+            "exists already and stays as it is; the result will be old-2.mp4",
+        ),
+    ],
+)
+def test_result_path_says_where_it_is_not_the_one_asked_for(
+    tmp_path, capsys, output, video_format, name, said
+):
+    (tmp_path / "old.mp4").touch()
+    path = painter.result_path(options(output=tmp_path / output), tmp_path, video_format)
+    assert path == tmp_path / name
+    shown = capsys.readouterr().out
+    assert (said in shown) if said else not shown
+
+
+def test_result_path_endings_are_those_of_the_node_s_files(tmp_path):
+    for name, spec in video.VIDEO_FORMATS.items():
+        assert painter.result_path(options(output=tmp_path / "a"), tmp_path, name).suffix == spec.extension
+
+
+def test_download_leaves_alone_what_came_up_during_the_run(tmp_path):
+    (tmp_path / "a.mp4").write_text("somebody's")
+    server = SimpleNamespace(client=SimpleNamespace(download=lambda result, target: target))
+    assert painter._download(server, [{"filename": "x.mp4"}], tmp_path / "a.mp4") == [tmp_path / "a-2.mp4"]
+    pictures = [{"filename": f"{i}.png"} for i in (1, 2)]
+    assert painter._download(server, pictures, tmp_path / "b") == [
+        tmp_path / "b" / f"{i}.png" for i in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(("given", "seconds"), [([], 2), (["--hold", "0"], 0), (["--hold", "3.5"], 3.5)])
+def test_paint_holds_the_finished_picture_two_seconds_unless_told(given, seconds, tmp_path, monkeypatch):
+    (tmp_path / "a.png").touch()
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the script puts the clone there
+    spec = util.spec_from_file_location("paint", ROOT / "paint.py")
+    paint = util.module_from_spec(spec)
+    spec.loader.exec_module(paint)
+    assert paint.arguments([str(tmp_path / "a.png"), *given]).hold == seconds
+
+
 def run_paint(*arguments, **environment):
     return subprocess.run(
         [sys.executable, str(ROOT / "paint.py"), *map(str, arguments)],
@@ -170,6 +244,8 @@ def run_paint(*arguments, **environment):
         ([], "PICTURE or --serve"),
         (["--serve", "x.png"], "PICTURE or --serve"),
         (["no such.png"], "no file no such.png"),
+        (["x.png", "--hold", "-1"], "'-1' is no number of seconds from 0 to 60"),
+        (["x.png", "--hold", "long"], "'long' is no number of seconds from 0 to 60"),
     ],
 )
 def test_paint_wrong_command_line_ends_at_once_with_the_reason(arguments, text):

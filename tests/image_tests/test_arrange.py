@@ -40,13 +40,15 @@ def test_arrange_without_an_end_leaves_exactly_it_out(include_finished, include_
     assert len(batch) == count
     assert (batch[0].max() == 0) == include_finished
     assert (batch[-1].min() == 1) == include_canvas
-    assert (output.ui is not None) == include_finished
+    assert ("text" in output.ui) == include_finished
+    assert len(output.ui["images"]) == count
 
 
 def test_arrange_states_and_shows_what_is_cut(temp_folder):
     output = arrange(torch.ones(1, 100, 200, 3), torch.rand(1, 64, 64, 3))
     assert "cut: 50 px left, 50 px right" in output.ui["text"][0]
-    (shown,) = output.ui["images"]
+    *arranged, shown = output.ui["images"]
+    assert len(arranged) == 3
     with Image.open(temp_folder / shown["filename"]) as preview:
         assert preview.width == 320
         assert max(preview.getpixel((10, 10))) < 128
@@ -56,6 +58,13 @@ def test_arrange_states_and_shows_what_is_cut(temp_folder):
 def test_arrange_same_shape_states_that_nothing_is_cut():
     output = arrange(torch.ones(1, 256, 128, 3), torch.rand(1, 128, 64, 3))
     assert "nothing is cut" in output.ui["text"][0]
+    assert len(output.ui["images"]) == 3
+
+
+def test_arrange_shows_what_it_arranged_in_order(temp_folder):
+    output = arrange(torch.zeros(1, 64, 64, 3), torch.full((1, 64, 64, 3), 0.6))
+    seen = [Image.open(temp_folder / shown["filename"]).getpixel((5, 5)) for shown in output.ui["images"]]
+    assert seen == [(0,) * 3, (153,) * 3, (255,) * 3]
 
 
 def test_arrange_transparent_finished_picture_is_laid_on_white():

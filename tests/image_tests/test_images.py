@@ -141,6 +141,8 @@ def test_white_canvas_is_one_white_picture():
         (0, 0, (4000, 4000), (576, 576)),
         (0, 0, (1500, 1000), (768, 512)),
         (0, 0, (1920, 1080), (768, 448)),
+        (0, 0, (1500, 2000), (576, 768)),
+        (0, 0, (4032, 3024), (768, 576)),
         (512, 0, (1000, 2000), (512, 1024)),
         (0, 512, (1000, 2000), (256, 512)),
         (0, 64, (10, 2000), (64, 64)),
@@ -157,16 +159,36 @@ def test_keyframe_size_any_shape_is_sane():
         aspect = math.exp(exponent / 10)
         width, height = images.keyframe_size(0, 0, round(1000 * aspect), 1000)
         assert width % 64 == height % 64 == 0
-        assert 0.79 <= width * height / (512 * 640) <= 1.26
+        assert 0.73 <= width * height / (512 * 640) <= 1.36
         assert width / height == pytest.approx(min(max(aspect, 0.25), 4), rel=0.06)
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "name", "nearest"), [(500, 640, "width", 512), (0, 7, "height", 64)]
+    ("width", "height", "name", "nearest"),
+    [(500, 640, "width", 512), (0, 7, "height", 64), (4096, 0, "width", 2048), (0, 2112, "height", 2048)],
 )
 def test_keyframe_size_no_multiple_raises_with_the_nearest(width, height, name, nearest):
     with pytest.raises(ValueError, match=f"{name} must be a multiple of 64.*nearest is {nearest}"):
         images.keyframe_size(width, height, 100, 100)
+
+
+def test_keyframe_size_of_a_photo_keeps_most_of_it_in_the_segments():
+    keyframe = images.keyframe_size(0, 0, 1500, 2000)
+    height, width = images.segment_size(*reversed(keyframe))
+    kept = images.crop_box(1500, 2000, *keyframe).kept * images.crop_box(*keyframe, width, height).kept
+    assert kept >= 0.875
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "picture", "said"),
+    [
+        (1024, 0, (1000, 2400), "With the width 1024, the height of the keyframes would be 2432"),
+        (0, 2048, (2000, 1000), "With the height 2048, the width of the keyframes would be 4096"),
+    ],
+)
+def test_keyframe_size_fitting_side_over_the_largest_raises(width, height, picture, said):
+    with pytest.raises(ValueError, match=f"{said}.*the most is 2048"):
+        images.keyframe_size(width, height, *picture)
 
 
 def test_keyframe_size_negative_raises():

@@ -1,10 +1,18 @@
 """Keyframes and segments as the nodes make them: small seeded models, float32 on the CPU."""
 
+import copy
+import re
+
+import comfy.sample
 import pytest
 import torch
+from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from paintsundo_pack.nodes.interpolation import Guidance, TemporalWindowNode
 from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
+from paintsundo_pack.paintsundo_models.errors import OverflowedNumbersError
+from paintsundo_pack.paintsundo_models.host.sampling import encode_prompt
 from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+from paintsundo_pack.paintsundo_models.operation_steps import parse_operation_steps
 
 STEPS = [0, 200, 400, 600, 800, 999]
 
@@ -165,6 +173,8 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
     model, clip, vae = single_frame
     with pytest.raises(ValueError, match="batch of 3"):
         predict(single_frame, pictures, [5])
+    with pytest.raises(ValueError, match=r"shape \(batch, height, width, channels\).*\(80, 100, 3\)"):
+        predict(single_frame, pictures[0], [5])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
         interpolation.interpolation_conditioning([], [], multi_frame[3], vae, pictures[:1], pictures[1:2])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
@@ -173,12 +183,106 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
         Guidance.execute(model, rescale=0.7, start=0.0, end=1.0)
 
 
-@pytest.mark.parametrize(("text", "steps"), [("999, 0;5\n5", [0, 5, 999]), (" 400 ", [400])])
+def test_trailing_denoise_too_small_names_the_smallest_that_works(multi_frame):
+    model = multi_frame[0]
+    with pytest.raises(ValueError, match=r"steps 50 and denoise 0.04 .* 1250 steps.*is 0.05; raise denoise"):
+        interpolation.trailing_sigmas(model, 50, 0.04)
+    for steps in (50, 7, 333, 1000):
+        with pytest.raises(ValueError, match="smallest denoise") as raised:
+            interpolation.trailing_sigmas(model, steps, 0.004)
+        smallest = float(re.search(r"steps is ([\d.]+);", str(raised.value))[1])
+        assert len(interpolation.trailing_sigmas(model, steps, smallest)) == steps + 1
+
+
+@pytest.mark.parametrize("sampler", ["dpm_2", "uni_pc", "heun"])
+@torch.inference_mode()
+def test_keyframe_equals_the_hosts_own_sampler(single_frame, pictures, sampler):
+    model, clip, vae = single_frame
+    picture = keyframes.encode_picture(vae, pictures[:1], 128, 64)
+    cond, uncond, latent = keyframes.keyframe_conditioning(
+        encode_prompt(clip, "1girl, \\(x\\)"), encode_prompt(clip, "bad"), picture, [400]
+    )
+    noise = comfy.sample.prepare_noise(latent["samples"], 7, latent["batch_index"])
+    samples = comfy.sample.sample(
+        model, noise, 3, 3.0, sampler, "karras", cond, uncond, latent["samples"], seed=7
+    )
+    ours = predict(single_frame, pictures[:1], [400], sampler)
+    assert (ours - vae.decode(samples)).abs().max() < 1e-4
+
+
+@torch.inference_mode()
+def test_keyframes_refuse_the_objects_of_another_model(single_frame, multi_frame, pictures):
+    model, clip, vae = single_frame
+    for wrong, said in (
+        ((multi_frame[0], clip, vae), "MODEL is not the single-frame one.*Single-Frame Loader"),
+        (
+            (model, multi_frame[1], vae),
+            "tokens of 48 numbers.*reads tokens of 32.*CLIP of the PaintsUndo Single-Frame",
+        ),
+        ((model, clip, multi_frame[2]), "VAE is the multi-frame model's.*Single-Frame Loader"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            predict(wrong, pictures[:1], [400])
+
+
+@pytest.mark.parametrize("scheduler", ["trailing", "karras"])
+@torch.inference_mode()
+def test_segment_refuses_the_objects_of_another_model(single_frame, multi_frame, pictures, scheduler):
+    model, clip, vae, clip_vision = multi_frame
+    for wrong, said in (
+        ((single_frame[0], clip, vae, clip_vision), "MODEL is not the multi-frame one.*Multi-Frame Loader"),
+        (
+            (model, single_frame[1], vae, clip_vision),
+            "tokens of 32 .*reads tokens of 48.*CLIP of the PaintsUndo Multi",
+        ),
+        (
+            (model, clip, single_frame[2], clip_vision),
+            "VAE is not the multi-frame model's.*Multi-Frame Loader",
+        ),
+    ):
+        with pytest.raises(ValueError, match=said):
+            segment(wrong, pictures[:1], pictures[1:2], scheduler=scheduler)
+
+
+@torch.inference_mode()
+def test_keyframes_take_a_model_whose_process_a_node_changed(single_frame, pictures):
+    model, clip, vae = single_frame
+    (patched,) = ModelSamplingDiscrete().patch(model, "v_prediction", False)
+    changed = predict((patched, clip, vae), pictures[:1], [400])
+    assert (changed - predict(single_frame, pictures[:1], [400])).abs().max() > 1e-3
+
+
+def overflowing(model, vae, place):
+    """The two objects with one of them giving no numbers."""
+    if place == "sampling":
+        model = model.clone()
+        model.set_model_sampler_post_cfg_function(lambda args: args["denoised"] * float("nan"))
+        return model, vae
+    vae = copy.copy(vae)
+    vae.process_output = lambda image: image.mul_(float("nan"))
+    return model, vae
+
+
+@pytest.mark.parametrize("place", ["sampling", "decoding"])
+@torch.inference_mode()
+def test_overflowed_numbers_are_named_in_place_of_black_pictures(single_frame, multi_frame, pictures, place):
+    said = f"{place}: .*weight_dtype bf16 or fp32.*--fp32-vae"
+    model, vae = overflowing(single_frame[0], single_frame[2], place)
+    with pytest.raises(OverflowedNumbersError, match=f"single-frame.*{said}"):
+        predict((model, single_frame[1], vae), pictures[:1], [400])
+    model, vae = overflowing(multi_frame[0], multi_frame[2], place)
+    with pytest.raises(OverflowedNumbersError, match=f"(multi-frame|video).*{said}"):
+        segment((model, multi_frame[1], vae, multi_frame[3]), pictures[:1], pictures[1:2])
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"), [("999, 0;5\n5", [0, 5, 999]), (" 400 ", [400]), ("400，600、 999", [400, 600, 999])]
+)
 def test_operation_steps_are_parsed_sorted_and_unique(text, steps):
-    assert keyframes.parse_operation_steps(text) == steps
+    assert parse_operation_steps(text) == steps
 
 
 @pytest.mark.parametrize("text", ["", " , ", "1000", "-1", "4.5", "a, 5"])
 def test_operation_steps_out_of_range_are_refused(text):
     with pytest.raises(ValueError, match="operation step"):
-        keyframes.parse_operation_steps(text)
+        parse_operation_steps(text)

@@ -21,6 +21,7 @@ WITHOUT_HOST = (
     "errors",
     "images",
     "layout",
+    "operation_steps",
     "parts",
     "schedule",
     "tagger",

@@ -46,6 +46,13 @@ def test_segments_joined_into_one_batch_are_told_apart(segments):
     assert greys(timeline.join_segments([torch.cat(segments)])) == list(range(106))
 
 
+def test_entries_of_a_list_are_segments_as_they_are():
+    """As frame interpolation makes them: twice as long, and still one segment each."""
+    doubled = [segment(0, 32), segment(31, 32)]
+    assert greys(timeline.join_segments(doubled)) == list(range(63))
+    assert greys(timeline.join_segments(doubled, "as reference")) == list(range(62))
+
+
 @pytest.mark.parametrize("count", [1, 5, 16, 17])
 def test_single_segment_stays_whole(count):
     assert greys(timeline.join_segments([segment(3, count)])) == list(range(3, 3 + count))

@@ -1,6 +1,7 @@
 """The node as ComfyUI runs it: names, outputs, what the page finds in the files, cancel; and how ffmpeg can be missing."""
 
 import json
+import re
 import struct
 from fractions import Fraction
 
@@ -160,6 +161,63 @@ def test_numbers_go_on_and_one_number_is_one_video(segments, output):
     assert all((output / folder / file).is_file() for shown_files in names for folder, file in shown_files)
 
 
+@pytest.mark.parametrize(
+    ("prefix", "place"),
+    [
+        ("", "PaintsUndo/painting_"),
+        (" / ", "PaintsUndo/painting_"),
+        ("..", "PaintsUndo/painting_"),
+        ("foo/", "foo_"),
+        (" foo\\/ ", "foo_"),
+        ("a/b ", "a/b_"),
+        ("%width%x%height%", "80x64_"),
+    ],
+)
+def test_any_prefix_names_a_file_that_is_seen_and_new_each_time(segments, output, prefix, place):
+    names = [shown(run(segments, filename_prefix=prefix, format="gif"))[0] for _ in range(2)]
+    files = [(output / folder / file).relative_to(output).as_posix() for folder, file in names]
+    assert files == [f"{place}00001_.gif", f"{place}00002_.gif"]
+
+
+def test_number_that_the_host_overlooks_is_not_taken(segments, output, monkeypatch):
+    monkeypatch.setattr(
+        folder_paths, "get_save_image_path", lambda prefix, *_: (str(output), prefix, 1, "", prefix)
+    )
+    (output / "a_00001_.webm").touch()
+    (output / "a_00002_").mkdir()
+    assert shown(run(segments, filename_prefix="a")) == [("", "a_00003_.mp4")]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, None),
+        ({"format": "gif", "fps": 50.0}, None),
+        ({"format": "gif", "fps": 60.0}, "GIF plays at most 50.*got 60"),
+        ({"format": "gif", "fps": None}, None),
+        ({"format": None, "fps": 60.0}, None),
+        ({"fps": 0.0}, "frame rate must be"),
+        ({"format": "avi"}, 'Unknown format "avi".*png sequence'),
+        ({"filename_prefix": "../../x"}, "leads out of ComfyUI's output folder"),
+        ({"filename_prefix": None}, None),
+    ],
+)
+def test_what_cannot_be_saved_is_refused_before_the_run_and_in_it(segments, output, given, said):
+    widgets = {"fps": 4.0, "format": "mp4 (h264)", "filename_prefix": "a", **given}
+    answer = AssembleVideo.validate_inputs(**{name: [value] for name, value in widgets.items()})
+    if said is None:
+        assert answer is True
+        return
+    assert re.search(said, answer)
+    with pytest.raises(ValueError, match=said):
+        run(segments, **widgets)
+
+
+def test_keyframes_of_several_pictures_are_refused(segments, output):
+    with pytest.raises(ValueError, match="list of 2 batches.*one by one"):
+        run(segments, [torch.ones(2, 64, 80, 3)] * 2)
+
+
 def test_gif_is_shown_as_a_picture_and_its_companion_holds_workflow_and_picture(segments, output):
     result = run(segments, format="gif")
     assert result.ui.as_dict()["animated"] == (True,), "with a PNG in the list, the page shows pictures"
@@ -190,6 +248,8 @@ def test_colours_are_right_by_the_tags(tmp_path, name):
 def test_missing_ffmpeg_says_what_to_install(segments, output, monkeypatch, path):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", path)
     monkeypatch.setattr(imageio_ffmpeg._utils, "_get_ffmpeg_exe", lambda: None)
+    assert "pip install imageio-ffmpeg" in AssembleVideo.validate_inputs(format=["webm (av1)"])
+    assert AssembleVideo.validate_inputs(format=["png sequence"]) is True
     with pytest.raises(VideoEncodingError, match="pip install imageio-ffmpeg"):
         run(segments)
     assert len(shown(run(segments, format="png sequence"))) == 7, "needs no ffmpeg"
