@@ -13,17 +13,15 @@ import av
 import numpy as np
 import pytest
 import torch
+from paintsundo_pack import paintsundo_models
 from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
 from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
 from paintsundo_pack.paintsundo_models.video import encode_video
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
-from training import encoders, networks
-from training.latents import encode_sequences, load_sequences
 from training.sequences import CANVAS, ProceduralSequences, RecordedSequences, frame_of_step, nearest_size
 from training.settings import load_settings
-from training.stages.image_vae import ImageVAEStage
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "paintsundo_models" / "demo"
@@ -289,7 +287,17 @@ def test_recording_that_stands_still_is_read_to_its_end(paused):
     assert shades == pytest.approx([27, 255 - 12 * 9.5, 255], abs=8)
 
 
+@pytest.fixture
+def as_in_the_command(monkeypatch):
+    """There the pack's models are a package of their own."""
+    monkeypatch.setitem(sys.modules, "paintsundo_models", paintsundo_models)
+
+
+@pytest.mark.usefixtures("as_in_the_command")
 def test_recordings_that_are_added_later_are_encoded(recordings, tmp_path):
+    from training import encoders, networks
+    from training.latents import encode_sequences, load_sequences
+
     (tmp_path / "settings.json").write_text(json.dumps(settings()), encoding="utf-8")
     widths = load_settings(tmp_path / "settings.json").networks
     vae, vision = networks.image_vae(widths), encoders.vision_encoder(widths)
@@ -306,7 +314,11 @@ def test_recordings_that_are_added_later_are_encoded(recordings, tmp_path):
     assert written[1] == written[2], "what is there is not done again"
 
 
+@pytest.mark.usefixtures("as_in_the_command")
 def test_pictures_may_have_any_number_of_sizes(tmp_path):
+    from training import networks
+    from training.stages.image_vae import ImageVAEStage
+
     data = settings(image_vae={"steps": 1, "crop": 0, "late_crop": 0})
     data["sizes"] = [[64, 64], [128, 64]]
     (tmp_path / "settings.json").write_text(json.dumps(data), encoding="utf-8")
