@@ -66,7 +66,7 @@ def server_errors() -> Iterator[None]:
     """Turn what can go wrong in a run into HostError, whose text paint.py shows."""
     try:
         yield
-    except (PictureError, PromptError, WorkflowError, ExecutionError, ConnectionError) as error:
+    except (PictureError, PromptError, WorkflowError, ExecutionError, OSError) as error:
         raise HostError(str(error)) from error
     except CancelledRunError as error:
         raise KeyboardInterrupt from error

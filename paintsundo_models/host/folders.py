@@ -16,8 +16,12 @@ DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo"
 
 
 def register_folder() -> None:
-    """Make models/paintsundo known to the host, beside what extra_model_paths.yaml says; creates and lists nothing."""
-    folder_paths.add_model_folder_path(FOLDER_KEY, os.path.join(folder_paths.models_dir, FOLDER_KEY))
+    """Make models/paintsundo known to the host, before what extra_model_paths.yaml says; creates and lists nothing.
+
+    Before it, as the host's own folders are: new files go to the first, and a download's cache is no place for them.
+    """
+    own = os.path.join(folder_paths.models_dir, FOLDER_KEY)
+    folder_paths.add_model_folder_path(FOLDER_KEY, own, is_default=True)
     paths, extensions = folder_paths.folder_names_and_paths[FOLDER_KEY]
     # A new key comes with no extensions at all, which the host reads as "every file".
     folder_paths.folder_names_and_paths[FOLDER_KEY] = (paths, {*extensions, ".safetensors", ".onnx"})

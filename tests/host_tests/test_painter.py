@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 from importlib import util
 from pathlib import Path
 from types import SimpleNamespace
@@ -270,9 +271,11 @@ def test_paint_file_that_is_no_picture_ends_with_the_reason(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_server_errors_become_host_errors():
+@pytest.mark.parametrize("kind", [ConnectionError, urllib.error.URLError, PermissionError])
+def test_server_errors_become_host_errors(kind):
+    """The server went away, in a message or between two; the result cannot be written."""
     with pytest.raises(HostError, match="gone"), painter.server_errors():
-        raise ConnectionError("gone")
+        raise kind("gone")
 
 
 def test_default_workflow_has_one_of_each_node_that_is_set():

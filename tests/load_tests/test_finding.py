@@ -212,3 +212,17 @@ def test_the_packs_folder_is_the_hosts_and_lists_only_weights():
     paths, extensions = folder_paths.folder_names_and_paths[folders.FOLDER_KEY]
     assert os.path.join(folder_paths.models_dir, "paintsundo") in paths
     assert {".safetensors", ".onnx"} <= set(extensions)
+
+
+def test_own_folder_comes_before_those_of_extra_model_paths(tmp_path, monkeypatch):
+    """New files go to the first, and a download's cache is no place for them."""
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
+    monkeypatch.setitem(
+        folder_paths.folder_names_and_paths, folders.FOLDER_KEY, ([str(tmp_path / "hub")], set())
+    )
+    folders.register_folder()
+    assert folder_paths.get_folder_paths(folders.FOLDER_KEY) == [
+        str(tmp_path / "models" / "paintsundo"),
+        str(tmp_path / "hub"),
+    ]
+    assert folders.single_file_path("a").parent == tmp_path / "models" / "paintsundo"
