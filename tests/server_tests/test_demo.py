@@ -33,8 +33,6 @@ def video(server, drawing, tmp_path_factory):
     Image.fromarray(drawing).save(data, "PNG")
     workflow = Workflow.load(ROOT / painter.WORKFLOW, server.client.object_info())
     workflow.set_widget("LoadImage", "image", server.client.upload_image(data.getvalue(), "drawing.png"))
-    workflow.mute(painter.TAGGER)  # the demo reads no prompt
-    workflow.set_widget(painter.KEYFRAMES, "prompt", "")
     assert workflow.widget(painter.SINGLE_LOADER, "checkpoint") == painter.DEMO_CHECKPOINT
     assert workflow.widget(painter.MULTI_LOADER, "checkpoint") == painter.DEMO_CHECKPOINT
     prompt = workflow.to_prompt()
