@@ -210,7 +210,9 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
     if prompt is None and not _installed(combo_options(workflow.object_info, TAGGER, "tagger")):
         prompt = ""
         print("No tagger is installed, so nothing tells the model what the picture shows; --prompt can.")
-    if prompt is not None:
+    if prompt is None:
+        workflow.activate(TAGGER)  # the bundled workflows leave it out, for those who have none
+    else:
         workflow.mute(TAGGER)
     for node_type, widget, value in (
         (KEYFRAMES, "prompt", prompt),

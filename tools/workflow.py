@@ -12,7 +12,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-MODE_MUTED, MODE_BYPASSED = 2, 4
+MODE_ACTIVE, MODE_MUTED, MODE_BYPASSED = 0, 2, 4
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 NOTE_TYPES = {"Note", "MarkdownNote"}
 UPLOAD_OPTIONS = ("image_upload", "animated_image_upload", "video_upload")
@@ -135,6 +135,11 @@ class Workflow:
         for node in self.nodes_of_type(node_type):
             node["mode"] = MODE_MUTED
 
+    def activate(self, node_type: str) -> None:
+        """Let every node of a type run: it is neither muted nor bypassed any more."""
+        for node in self.nodes_of_type(node_type):
+            node["mode"] = MODE_ACTIVE
+
     def _cut(self, slot: Json) -> None:
         link_id, slot["link"] = slot.get("link"), None
         link = self._links.pop(link_id, None) if link_id is not None else None
@@ -147,8 +152,9 @@ class Workflow:
     def to_prompt(self) -> dict[str, Json]:
         """Return the prompt that the page would queue: {node id: {"class_type", "inputs", "_meta"}}.
 
-        Muted nodes and notes are left out, bypassed nodes and reroutes are replaced by what feeds them, primitives
-        by their value. Subgraphs are not handled.
+        Muted nodes and notes are left out, with the inputs that they feed; bypassed nodes and reroutes are replaced
+        by what feeds them, and where nothing does, a widget keeps its own value; primitives are replaced by their
+        value. Subgraphs are not handled.
 
         Raises:
             WorkflowError: the server does not know a node.
@@ -165,7 +171,6 @@ class Workflow:
             for slot in node.get("inputs", []):
                 if slot.get("link") is None:
                     continue
-                inputs.pop(slot["name"], None)
                 source = self._source(slot["link"])
                 if source is not None:
                     inputs[slot["name"]] = source
@@ -175,6 +180,8 @@ class Workflow:
                 "class_type": node["type"],
                 "_meta": {"title": title},
             }
+        for node in prompt.values():
+            node["inputs"] = {name: value for name, value in node["inputs"].items() if _is_fed(value, prompt)}
         return prompt
 
     def _info(self, node_type: str) -> Json:
@@ -192,12 +199,12 @@ class Workflow:
         }
 
     def _source(self, link_id: int) -> Any:
-        """Return what feeds a link: [node id, slot], a primitive's value, or None where nothing does."""
+        """Return what feeds a link: [node id, slot], a primitive's value, or None where a bypass leads nowhere."""
         link = self._links[link_id]
         node = self._nodes[link[1]]
         mode = node.get("mode", 0)
         if mode == MODE_MUTED:
-            return None
+            return [str(link[1]), link[2]]
         if node["type"] == "PrimitiveNode":
             return _wrap(node["widgets_values"][0])
         if node["type"] == "Reroute" or mode == MODE_BYPASSED:
@@ -214,6 +221,11 @@ def _bypass_input(node: Json, link: list) -> Json | None:
         if node["type"] == "Reroute" or slot["type"] == link[5]:
             return slot
     return None
+
+
+def _is_fed(value: Any, prompt: dict[str, Json]) -> bool:
+    """Whether an input is a value, or a link to a node that runs."""
+    return not isinstance(value, list) or value[0] in prompt
 
 
 def _wrap(value: Any) -> Any:

@@ -72,14 +72,14 @@ def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
         painter.pick_checkpoints(object_info(single, multi))
 
 
-def workflow_after(given, info=None):
+def workflow_after(given, info=None, tagger_mode=0):
     """The prompt's inputs by node type, after the command line's options."""
     info = info or object_info(["a"], ["b"], ["wd14.onnx"])
     nodes = [
         {
             "id": number,
             "type": name,
-            "mode": 0,
+            "mode": tagger_mode if name == painter.TAGGER else 0,
             "inputs": [],
             "outputs": [{"links": [1] if "Tagger" in name else []}],
         }
@@ -105,6 +105,12 @@ def test_apply_options_none_given_leaves_the_workflow_as_it_is():
     assert prompt[painter.SINGLE_LOADER] == {"checkpoint": "a"}
     assert prompt[painter.MULTI_LOADER] == {"checkpoint": "b"}
     assert prompt[painter.INTERPOLATE] == {"prompt": "1girl", "steps": 50}
+    assert painter.TAGGER in prompt
+
+
+def test_apply_options_an_installed_tagger_runs_though_the_workflow_bypasses_it():
+    prompt = workflow_after(options(), tagger_mode=4)
+    assert prompt[painter.KEYFRAMES]["prompt"] == ["3", 0]
     assert painter.TAGGER in prompt
 
 

@@ -145,6 +145,16 @@ def test_to_prompt_bypassed_node_passes_its_input_of_the_same_type():
     assert prompt["2"]["inputs"]["model"] == ["1", 0]
 
 
+@pytest.mark.parametrize(("mode", "text"), [(0, ["1", 0]), (4, "hello"), (2, None)])
+def test_to_prompt_widget_is_fed_keeps_its_value_or_is_left_out_by_the_mode_of_its_source(mode, text):
+    target = node(
+        2, "Sampler", inputs=[("model", "MODEL", None), ("text", "STRING", 4)], values=SAMPLER_VALUES
+    )
+    source = node(1, "Texts", outputs=("STRING",), mode=mode)
+    inputs = workflow([source, target], [(4, 1, 0, 2, 1, "STRING")]).to_prompt()["2"]["inputs"]
+    assert inputs.get("text") == text
+
+
 def test_to_prompt_muted_node_feeds_nothing():
     graph = workflow([node(1, "Source", mode=2), sampler()], [(1, 1, 0, 2, 0, "MODEL")])
     prompt = graph.to_prompt()
@@ -214,6 +224,13 @@ def test_mute_takes_a_node_out_of_the_prompt():
     graph = workflow([node(1, "Source"), sampler(link=None)])
     graph.mute("Source")
     assert set(graph.to_prompt()) == {"2"}
+
+
+@pytest.mark.parametrize("mode", [2, 4])
+def test_activate_takes_a_node_into_the_prompt(mode):
+    graph = workflow([node(1, "Source", mode=mode)])
+    graph.activate("Source")
+    assert set(graph.to_prompt()) == {"1"}
 
 
 def test_combo_options_both_forms_are_read():
