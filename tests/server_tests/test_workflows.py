@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+import itertools
 import json
 import shutil
 import subprocess
@@ -284,17 +285,46 @@ def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames):
         assert np.abs(shown - picture).mean() < 6, "and ends with the finished picture, for a while"
 
 
-def test_each_segment_starts_where_the_one_before_it_ends(server):
+@pytest.fixture
+def segments_prompt(server):
+    """The workflow with every keyframe and segment as a node of its own, in API format."""
     file = ROOT / "example_workflows" / "paintsundo_segments.json"
-    prompt = Workflow.load(file, server.client.object_info()).to_prompt()
-    segments = [node["inputs"] for node in prompt.values() if node["class_type"] == painter.INTERPOLATE]
-    ends = [
-        [prompt[segment[end][0]]["inputs"] for end in ("start_image", "end_image")] for segment in segments
-    ]
-    assert [[pick["batch_index"] for pick in pair] for pair in ends] == [[0, 1], [1, 2], [2, 3], [3, 4]]
-    arranged = prompt[node_id(prompt, painter.VIDEO)]["inputs"]["keyframes"]
-    assert prompt[arranged[0]]["class_type"] == "PaintsUndoArrangeKeyframes"
-    assert all(pick["image"] == arranged for pair in ends for pick in pair)
+    return Workflow.load(file, server.client.object_info()).to_prompt()
+
+
+def test_each_segment_starts_where_the_one_before_it_ends(segments_prompt):
+    nodes = segments_prompt
+    segments = [node["inputs"] for node in nodes.values() if node["class_type"] == painter.INTERPOLATE]
+    assert len(segments) == 4
+    assert all(one["end_image"] == next_["start_image"] for one, next_ in itertools.pairwise(segments))
+    finished, canvas = (nodes[segments[i][end][0]] for i, end in ((0, "start_image"), (-1, "end_image")))
+    assert [finished["inputs"]["batch_index"], canvas["inputs"]["batch_index"]] == [0, 2]
+    arranged = nodes[node_id(nodes, painter.VIDEO)]["inputs"]["keyframes"]
+    assert finished["inputs"]["image"] == canvas["inputs"]["image"] == arranged
+    assert nodes[arranged[0]]["class_type"] == "PaintsUndoArrangeKeyframes"
+    assert len(nodes[arranged[0]]["inputs"]["keyframes"]) == 2, "one keyframe, between the two ends"
+
+
+def needs(nodes, key):
+    """Ids of all nodes whose results reach a node."""
+    links = [value[0] for value in nodes[key]["inputs"].values() if isinstance(value, list)]
+    return {key}.union(*(needs(nodes, link) for link in links))
+
+
+def test_another_keyframe_leaves_the_segments_away_from_it_as_they_are(segments_prompt):
+    """So the host takes them from its cache."""
+    nodes = segments_prompt
+    keyframes = {
+        node["inputs"]["operation_step"]: key
+        for key, node in nodes.items()
+        if node["class_type"] == "PaintsUndoPredictKeyframe"
+    }
+    segments = [key for key, node in nodes.items() if node["class_type"] == painter.INTERPOLATE]
+    reached = {
+        step: [number for number, segment in enumerate(segments, start=1) if key in needs(nodes, segment)]
+        for step, key in keyframes.items()
+    }
+    assert reached == {400: [1, 2, 4], 800: [2, 3], 999: [3, 4]}
 
 
 def test_native_path_gives_the_same_video_as_the_convenience_nodes(painted):
