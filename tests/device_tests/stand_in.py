@@ -180,6 +180,6 @@ def make_host_compute_here(weights_stay_on_cpu):
     mm.soft_empty_cache = lambda *args, **kwargs: None
     if weights_stay_on_cpu:
         load = ModelPatcher.load
-        ModelPatcher.load = lambda self, device_to=None, lowvram_model_memory=0, **kwargs: load(
-            self, device_to, lowvram_model_memory=1, **kwargs
+        ModelPatcher.load = lambda self, device_to=None, **kwargs: load(
+            self, device_to, **{**kwargs, "lowvram_model_memory": 1, "full_load": False}
         )

@@ -10,7 +10,7 @@ import pytest
 CHAIN = Path(__file__).with_name("chain.py")
 
 
-@pytest.fixture(scope="module", params=[("fp32", "all"), ("fp16", "all"), ("fp16", "low")], ids=" ".join)
+@pytest.fixture(scope="module", params=[("fp32", "all"), ("fp16", "all"), ("fp32", "low")], ids=" ".join)
 def run(request, seeded_checkpoints):
     """(weight_dtype, memory, the report of chain.py)."""
     folders = [str(folder) for folder in seeded_checkpoints.values()]
