@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import comfy.utils
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import Timestep
-from diffusers import UNet2DConditionModel  # pyright: ignore[reportMissingImports]
+from diffusers import UNet2DConditionModel  # pyright: ignore[reportMissingImports, reportPrivateImportUsage]
 from diffusers.models.attention_processor import AttnProcessor2_0  # pyright: ignore[reportMissingImports]
 from diffusers_helper.cat_cond import unet_add_concat_conds  # pyright: ignore[reportMissingImports]
 from diffusers_helper.code_cond import unet_add_coded_conds  # pyright: ignore[reportMissingImports]

@@ -42,4 +42,8 @@ def remembered(encoder: object, key: Hashable, encode: Callable[[], T]) -> T:
 def fingerprint(image: Tensor) -> tuple[Hashable, ...]:
     """Equal for pictures of equal numbers."""
     values = image.detach().cpu().contiguous()
-    return (*values.shape, str(values.dtype), hashlib.sha1(values.view(torch.uint8).numpy().tobytes()).hexdigest())
+    return (
+        *values.shape,
+        str(values.dtype),
+        hashlib.sha1(values.view(torch.uint8).numpy().tobytes()).hexdigest(),
+    )
