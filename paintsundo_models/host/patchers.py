@@ -133,7 +133,9 @@ def _keep_wide(network: nn.Module, prefixes: tuple[str, ...], dtype: torch.dtype
         for parameter in layer.parameters(recurse=False):
             if is_wide or parameter.ndim < 2:
                 parameter.data = torch.empty_like(parameter, dtype=dtype)
-        if is_wide and getattr(layer, "comfy_need_lazy_init_weight", False):
+        if is_wide and hasattr(
+            layer, "comfy_need_lazy_init_bias"
+        ):  # a layer that gets its weight when it is loaded
             layer.weight_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
         if getattr(layer, "comfy_need_lazy_init_bias", False):
             layer.bias_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
