@@ -77,8 +77,10 @@ def encode_sequences(
             encoded.append(vars(sequence))
         unfinished = path.with_suffix(".unfinished")
         torch.save(encoded, unfinished)
-        for shorter in folder.glob(f"{start:06}-*.pt"):  # from when there were fewer
-            shorter.unlink()
+        for other in folder.glob(
+            f"{start:06}*.pt"
+        ):  # from when there were fewer, or under the name of earlier versions
+            other.unlink()
         os.replace(unfinished, path)
 
 

@@ -301,6 +301,8 @@ def test_recordings_that_are_added_later_are_encoded(recordings, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(settings()), encoding="utf-8")
     widths = load_settings(tmp_path / "settings.json").networks
     vae, vision = networks.image_vae(widths), encoders.vision_encoder(widths)
+    (tmp_path / "latents").mkdir()
+    (tmp_path / "latents" / "000000.pt").write_bytes(b"as earlier versions named it")
     written = []
     for names in ("a", "ab", "ab"):
         for name in names:
