@@ -104,7 +104,6 @@ class MultiFrameConfig(comfy.supported_models_base.BASE):
     # Tensors of the full-size network take 1.007 (benchmarks/run.py --count); the rest is for what kernels need.
     memory_usage_factor = 1.25
     supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
-    wide_in_fp8 = (PROJECTION_PREFIX,)  # it says what the pictures show, and is 49 of 1488 million weights
 
     def get_model(
         self, state_dict: dict, prefix: str = "", device: torch.device | None = None
@@ -137,7 +136,9 @@ def load_multi_frame_unet(
             return "image_projection", name.removeprefix(PROJECTION_PREFIX)
         return "unet", name
 
-    patcher = build_diffusion_model(config, tensors, path, origin, dtype, disable_dynamic)
+    # The projection says what the pictures show, and is 49 of 1488 million weights.
+    wide_in_fp8 = (PROJECTION_PREFIX,)
+    patcher = build_diffusion_model(config, tensors, path, origin, dtype, disable_dynamic, wide_in_fp8)
     return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)
 
 

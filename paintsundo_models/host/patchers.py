@@ -78,6 +78,7 @@ def build_diffusion_model(
     origin: Origin,
     dtype: torch.dtype | None = None,
     disable_dynamic: bool = False,
+    wide_in_fp8: tuple[str, ...] = (),
 ) -> comfy.model_patcher.ModelPatcher:
     """A MODEL from a host configuration and the UNet's tensors, in the names of its network.
 
@@ -88,6 +89,7 @@ def build_diffusion_model(
         origin: where each tensor of the network comes from, for error messages.
         dtype: type that the weights are kept in; None: the host chooses by card and file.
         disable_dynamic: ask for the classic patcher on hosts that have two.
+        wide_in_fp8: beginnings of the names of weights that are not made fp8 when `dtype` is.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
@@ -104,7 +106,7 @@ def build_diffusion_model(
     config.set_inference_dtype(dtype, compute_dtype)
     model = config.get_model(tensors, "")
     if dtype in FP8_TYPES:
-        _keep_wide(model.diffusion_model, getattr(config, "wide_in_fp8", ()), compute_dtype or torch.float16)
+        _keep_wide(model.diffusion_model, wide_in_fp8, compute_dtype or torch.float16)
     _check_parts(shapes_of_network(model.diffusion_model), shapes_of(tensors), path, origin)
     patcher = make_patcher(model, load_device, offload_device, disable_dynamic)
     load_strictly(model.diffusion_model, tensors, patcher, "unet", path)
