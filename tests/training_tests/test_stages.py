@@ -10,7 +10,7 @@ from paintsundo_pack import paintsundo_models
 
 from training.loop import learning_rate_factor
 from training.optimizer import make_optimizer
-from training.precision import autocast
+from training.precision import autocast, is_bfloat16_fast
 from training.settings import StageSettings, load_settings
 
 DEMO = Path(__file__).resolve().parents[2] / "training" / "demo.json"
@@ -34,21 +34,26 @@ def test_without_restarts_the_learning_rate_falls_to_the_end():
     assert learning_rate_factor(55, settings) == pytest.approx(0.505, abs=1e-6)
 
 
-@pytest.fixture(params=["AVX2", "AVX512"])
-def processor(request, monkeypatch):
-    """What the processor can do, by torch's name."""
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+@pytest.fixture(params=[True, False], ids=["AMX", "no AMX"])
+def has_amx(request, monkeypatch):
+    """Whether torch finds matrix units in the processor."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": request.param}, raising=False)
     return request.param
 
 
-def test_bfloat16_is_used_where_the_processor_is_made_for_it(processor):
+def test_bfloat16_is_used_where_the_processor_is_made_for_it(has_amx):
     layer = torch.nn.Conv2d(3, 3, 1)
     with autocast(torch.device("cpu")):
         made = layer(torch.zeros(1, 3, 2, 2))
-    assert made.dtype == {"AVX2": torch.float32, "AVX512": torch.bfloat16}[processor]
+    assert made.dtype == (torch.bfloat16 if has_amx else torch.float32)
 
 
-def test_muon_orthogonalises_in_the_precision_that_the_processor_is_made_for(processor):
+def test_an_older_torch_that_does_not_tell_trains_in_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not is_bfloat16_fast(torch.device("cpu"))
+
+
+def test_muon_orthogonalises_in_the_precision_that_the_processor_is_made_for(has_amx):
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.zeros(64, 64))
     weight.grad = torch.randn(64, 64)
@@ -57,10 +62,10 @@ def test_muon_orthogonalises_in_the_precision_that_the_processor_is_made_for(pro
     ).step()
     update = weight.detach() / (0.2 * 64**0.5)  # the size that use_adjusted_lr gives it
     is_exact_in_bfloat16 = torch.equal(update.bfloat16().float() * (0.2 * 64**0.5), weight.detach())
-    assert is_exact_in_bfloat16 == (processor == "AVX512")
+    assert is_exact_in_bfloat16 == has_amx
 
 
-def test_muon_takes_the_matrices_and_leaves_the_rest_to_adamw(processor):
+def test_muon_takes_the_matrices_and_leaves_the_rest_to_adamw(has_amx):
     torch.manual_seed(0)
     layers = torch.nn.Sequential(
         torch.nn.Conv2d(4, 32, 3), torch.nn.GroupNorm(4, 32), torch.nn.Conv2d(32, 2, 1)
