@@ -13,6 +13,8 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image, ImageOps
 
+from tools.pictures import load_picture
+
 CANVAS = 1000
 LAST_STEP = 999
 
@@ -94,7 +96,7 @@ class RecordedSequences:
         count = len(files) or _count_video_frames(recording)
         wanted = [frame_of_step(step, count) for step in steps]
         if files:
-            pictures = [_read_picture(files[frame]) for frame in wanted]
+            pictures = [load_picture(files[frame]) for frame in wanted]
         else:
             read = _read_video_frames(recording, set(wanted))
             pictures = [read[frame] for frame in wanted]
@@ -117,12 +119,6 @@ def _frame_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
-
-
-def _read_picture(file: Path) -> Image.Image:
-    with Image.open(file) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 
 
 def _count_video_frames(file: Path) -> int:

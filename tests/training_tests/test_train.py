@@ -354,3 +354,13 @@ def test_recordings_are_read_in_operation_steps(recordings):
 def test_steps_are_spread_over_the_frames():
     assert [frame_of_step(step, 11) for step in (0, 100, 500, 999, CANVAS)] == [10, 9, 5, 0, 0]
     assert nearest_size(100, 50, ((64, 64), (128, 64), (64, 128))) == (128, 64)
+
+
+def test_pictures_of_a_recording_may_be_transparent_or_have_16_bits(tmp_path):
+    (tmp_path / "drawing").mkdir()
+    Image.new("RGBA", (64, 128), (0, 0, 0, 0)).save(tmp_path / "drawing" / "1.png")
+    Image.fromarray(np.full((128, 64), 0x8080, np.uint16)).save(tmp_path / "drawing" / "2.png")
+    finished, first = RecordedSequences(tmp_path, ((64, 64), (128, 64), (64, 128))).states(0, [0, 999])
+    assert finished.shape == (128, 64, 3), "the size whose shape is nearest"
+    assert (finished == 128).all()
+    assert (first == 255).all()
