@@ -21,7 +21,8 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
 # The portable Windows build's Python does not look beside the script.
 sys.path.insert(0, str(ROOT))
 
-from tools.host import Host, HostError, ensure_host  # noqa: E402
+from tools.command import run_command  # noqa: E402
+from tools.host import Host, ensure_host  # noqa: E402
 
 
 def hold_seconds(text: str) -> float:
@@ -108,23 +109,21 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # lines appear at once, and any file name can be shown
             stream.reconfigure(line_buffering=True, errors="replace")
-    try:
-        encoded = os.environ.pop(HOST_VARIABLE, None)
-        if encoded is None:
-            return run_under(ensure_host(ROOT))
-        from tools import painter
+    return run_command(lambda: paint(options))
 
-        host = Host.decode(encoded)
-        if options.serve:
-            painter.serve(ROOT, host, options.port, options.cpu)
-        else:
-            painter.paint(ROOT, host, options)
-    except HostError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nCancelled.", file=sys.stderr)
-        return 130
+
+def paint(options: argparse.Namespace) -> int:
+    """Paint or serve under the host's Python; return the exit code."""
+    encoded = os.environ.pop(HOST_VARIABLE, None)
+    if encoded is None:
+        return run_under(ensure_host(ROOT))
+    from tools import painter
+
+    host = Host.decode(encoded)
+    if options.serve:
+        painter.serve(ROOT, host, options.port, options.cpu)
+    else:
+        painter.paint(ROOT, host, options)
     return 0
 
 

@@ -16,7 +16,8 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
     sys.exit("run_tests.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
-from tools.host import Host, HostError, ensure_host, work_folder  # noqa: E402
+from tools.command import run_command  # noqa: E402
+from tools.host import Host, ensure_host, work_folder  # noqa: E402
 from tools.programs import PACKAGES, find_program, missing_libraries  # noqa: E402
 
 
@@ -24,15 +25,13 @@ def main(argv: list[str]) -> int:
     """Run everything; return 0 when nothing failed."""
     has_lint = "--no-lint" not in argv
     pytest_arguments = [argument for argument in argv if argument != "--no-lint"]
-    try:
-        install_system_packages()
-        host = ensure_host(ROOT, for_tests=True)
-    except HostError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nCancelled.", file=sys.stderr)
-        return 130
+    return run_command(lambda: run_checks(has_lint, pytest_arguments))
+
+
+def run_checks(has_lint: bool, pytest_arguments: list[str]) -> int:
+    """Make the host, then run every check; return the exit code."""
+    install_system_packages()
+    host = ensure_host(ROOT, for_tests=True)
     python = str(host.python)
     steps: dict[str, list[str]] = {}
     if has_lint:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.host import HostError  # noqa: E402
+from tools.command import run_command  # noqa: E402
 from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 
 if TYPE_CHECKING:
@@ -38,19 +38,16 @@ def main() -> int:
     )
     parser.add_argument("--side", type=int, default=16, help="height and width of the latents")
     options = parser.parse_args()
-    try:
-        if host_of_this_run() is None:
-            requirements = ROOT / "benchmarks" / "requirements.txt"
-            return run_under_host(__file__, requirements, is_optional=True)
-        prepare(options.threads)
-        about = make_importable(options.path.resolve())
-        compare(options, about)
-    except (HostError, ValueError) as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
+    return run_command(lambda: run(options), ValueError)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare under the host's Python; return the exit code."""
+    if host_of_this_run() is None:
+        requirements = ROOT / "benchmarks" / "requirements.txt"
+        return run_under_host(__file__, requirements, is_optional=True)
+    prepare(options.threads)
+    compare(options, make_importable(options.path.resolve()))
     return 0
 
 

@@ -19,6 +19,7 @@ if __name__ == "__main__":  # who imports this has a path that `import nodes` mu
     sys.path.insert(0, str(ROOT))
 
 from tools.comfy_client import Json  # noqa: E402
+from tools.command import run_command  # noqa: E402
 from tools.host import Host, HostError, work_folder  # noqa: E402
 from tools.painter import (  # noqa: E402
     DEMO_CHECKPOINT,
@@ -67,14 +68,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(WORKFLOWS):
         parser.error(f"there is no workflow {', '.join(sorted(unknown))}")
-    try:
-        host = host_of_this_run()
-        if host is None:
-            return run_under_host(__file__, ROOT / "tests" / "requirements.txt")
-        make(host, options.names or list(WORKFLOWS))
-    except HostError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
+    return run_command(lambda: make_under_host(options.names or list(WORKFLOWS)))
+
+
+def make_under_host(names: list[str]) -> int:
+    """Make them under the host's Python; return the exit code."""
+    host = host_of_this_run()
+    if host is None:
+        return run_under_host(__file__, ROOT / "tests" / "requirements.txt")
+    make(host, names)
     return 0
 
 

@@ -15,7 +15,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
     sys.exit("evaluate.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
-from tools.host import Host, HostError  # noqa: E402
+from tools.command import run_command  # noqa: E402
 from tools.painter import DEMO_CHECKPOINT  # noqa: E402
 from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 
@@ -52,10 +52,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it has to be a whole number from 1 on, not {text}")
+    return int(text)
 
 
 def command_line(options: argparse.Namespace) -> str:
@@ -71,21 +70,14 @@ def command_line(options: argparse.Namespace) -> str:
 def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
-    try:
-        host = host_of_this_run()
-        if host is None:
-            return run_under_host(__file__, ROOT / "training" / "requirements.txt")
-        return measure(options, host)
-    except (HostError, ValueError, OSError) as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nCancelled.", file=sys.stderr)
-        return 130
+    return run_command(lambda: measure(options), ValueError, OSError)
 
 
-def measure(options: argparse.Namespace, host: Host) -> int:
-    """Measure, write the page and show the table; return the exit code."""
+def measure(options: argparse.Namespace) -> int:
+    """Measure under the host's Python, write the page and show the table; return the exit code."""
+    host = host_of_this_run()
+    if host is None:
+        return run_under_host(__file__, ROOT / "training" / "requirements.txt")
     prepare(threads=1)  # the networks run in the server
     from training import evaluation, evaluation_page, evaluation_run
 

@@ -14,7 +14,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
     sys.exit("train.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
-from tools.host import HostError  # noqa: E402
+from tools.command import run_command  # noqa: E402
 from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
 from training.settings import load_settings  # noqa: E402
 
@@ -59,21 +59,24 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
-    try:
-        settings = load_settings(options.settings)  # first: what is wrong there shows before ComfyUI is made
-        if host_of_this_run() is None:
-            return run_under_host(__file__, ROOT / "training" / "requirements.txt")
-        prepare(options.threads)
-        from training import stages
+    return run_command(
+        lambda: train(options),
+        ValueError,
+        FileNotFoundError,
+        on_cancel="Stopped. The same command goes on from the last checkpoint.",
+    )
 
-        run = options.run or ROOT / "training" / "runs" / options.settings.stem
-        stages.run(options.stages, settings, run.resolve(), options.recordings, options.start)
-    except (HostError, ValueError, FileNotFoundError) as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
+
+def train(options: argparse.Namespace) -> int:
+    """Do the stages under the host's Python; return the exit code."""
+    settings = load_settings(options.settings)  # first: what is wrong there shows before ComfyUI is made
+    if host_of_this_run() is None:
+        return run_under_host(__file__, ROOT / "training" / "requirements.txt")
+    prepare(options.threads)
+    from training import stages
+
+    run = options.run or ROOT / "training" / "runs" / options.settings.stem
+    stages.run(options.stages, settings, run.resolve(), options.recordings, options.start)
     return 0
 
 
