@@ -12,7 +12,12 @@ from ..paintsundo_models.host.folders import (
     register_folder,
     single_file_path,
 )
-from ..paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
+from ..paintsundo_models.parts import (
+    MULTI_FRAME,
+    MULTI_FRAME_LOADER,
+    SINGLE_FRAME,
+    SINGLE_FRAME_LOADER,
+)
 
 register_folder()
 
@@ -66,7 +71,7 @@ class SingleFrameLoader(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="PaintsUndoSingleFrameLoader",
-            display_name="PaintsUndo Single-Frame Loader",
+            display_name=SINGLE_FRAME_LOADER,
             category="PaintsUndo/loaders",
             description="Loads the model that paints a picture as it was at an operation step.",
             inputs=[checkpoint_input(SINGLE_FRAME), weight_dtype_input()],
@@ -105,7 +110,7 @@ class MultiFrameLoader(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="PaintsUndoMultiFrameLoader",
-            display_name="PaintsUndo Multi-Frame Loader",
+            display_name=MULTI_FRAME_LOADER,
             category="PaintsUndo/loaders",
             description="Loads the model that makes 16 frames between two pictures.",
             inputs=[checkpoint_input(MULTI_FRAME), weight_dtype_input()],

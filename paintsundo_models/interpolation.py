@@ -18,7 +18,6 @@ from .host.memo import fingerprint, remembered
 from .host.multi_frame import FS, VISION_TOKENS, multi_frame_sampling
 from .host.sampling import (
     Conditioning,
-    check_prompt_width,
     encode_prompt,
     require_finite,
     sample_latent,
@@ -28,9 +27,8 @@ from .host.video_vae import VideoVAE
 from .images import nearest_shape, resize_and_center_crop, segment_size
 from .keyframes import SamplerSettings, require_single_picture
 from .multi_frame.sampling import sample_ddim
+from .parts import MULTI_FRAME_LOADER
 from .schedule import NUM_TIMESTEPS
-
-LOADER = "PaintsUndo Multi-Frame Loader"
 
 REFERENCE_SAMPLER = "paintsundo_ddim"
 REFERENCE_SCHEDULER = "trailing"
@@ -90,7 +88,9 @@ def interpolation_conditioning(
         ValueError: several pictures on an input, or another model's VAE.
     """
     if not isinstance(vae, VideoVAE):
-        raise ValueError(f"This VAE is not the multi-frame model's. Connect the VAE of the {LOADER}.")
+        raise ValueError(
+            f"This VAE is not the multi-frame model's. Connect the VAE of the {MULTI_FRAME_LOADER}."
+        )
     start_image = require_single_picture(start_image, "start_image")
     end_image = require_single_picture(end_image, "end_image")
     height, width = frame_size(resolution, start_image, vae.trained_sizes)
@@ -163,10 +163,8 @@ def interpolate(
         OverflowedNumbersError: the result is not finite.
     """
     multi_frame_sampling(model)
-    encoded = encode_prompt(clip, prompt)
-    check_prompt_width(encoded, model.model.model_config.unet_config["params"].context_dim, LOADER)
     positive, negative, latent, vae = interpolation_conditioning(
-        encoded,
+        encode_prompt(clip, prompt),
         encode_prompt(clip, negative_prompt),
         clip_vision,
         vae,

@@ -12,7 +12,6 @@ from torch import Tensor
 from .host.memo import fingerprint, remembered
 from .host.sampling import (
     Conditioning,
-    check_prompt_width,
     couples_batch,
     encode_prompt,
     require_finite,
@@ -22,8 +21,7 @@ from .host.sampling import (
 from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
 from .host.video_vae import VideoVAE
 from .images import composite_on_white, keyframe_size, nearest_shape, resize_and_center_crop
-
-LOADER = "PaintsUndo Single-Frame Loader"
+from .parts import SINGLE_FRAME_LOADER
 
 KEYFRAMES_PER_BATCH = 8
 """Bounds the memory of a long list; no result depends on it."""
@@ -69,7 +67,9 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
         ValueError: another model's VAE, several pictures, or sizes that are no multiples of 64 or over the largest.
     """
     if isinstance(vae, VideoVAE):
-        raise ValueError(f"This VAE is the multi-frame model's, for videos. Connect the VAE of the {LOADER}.")
+        raise ValueError(
+            f"This VAE is the multi-frame model's, for videos. Connect the VAE of the {SINGLE_FRAME_LOADER}."
+        )
     image = require_single_picture(image, "The finished picture")
     sizes = getattr(vae, TRAINED_SIZES, ())
     if sizes and not width and not height:
@@ -124,9 +124,10 @@ def predict_keyframes(
     """
     # The class and not the process, which ModelSampling nodes may change.
     if not isinstance(model.model, SingleFrameModel):
-        raise ValueError(f"This MODEL is not the single-frame one. Connect the MODEL of the {LOADER}.")
+        raise ValueError(
+            f"This MODEL is not the single-frame one. Connect the MODEL of the {SINGLE_FRAME_LOADER}."
+        )
     positive, negative = encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt)
-    check_prompt_width(positive, model.model.model_config.unet_config["context_dim"], LOADER)
     picture = encode_picture(vae, image, width, height)
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
     sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)

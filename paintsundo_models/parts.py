@@ -6,6 +6,10 @@ from dataclasses import dataclass
 SINGLE_FRAME = "single-frame"
 MULTI_FRAME = "multi-frame"
 
+SINGLE_FRAME_LOADER = "PaintsUndo Single-Frame Loader"
+MULTI_FRAME_LOADER = "PaintsUndo Multi-Frame Loader"
+"""Display names of the nodes that load them, for messages that tell where an object has to come from."""
+
 PARTS = {
     SINGLE_FRAME: ("unet", "vae", "text_encoder"),
     MULTI_FRAME: ("unet", "vae", "text_encoder", "image_encoder", "image_projection"),

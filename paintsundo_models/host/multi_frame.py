@@ -20,7 +20,9 @@ from ..multi_frame.projection import ImageProjectionParams
 from ..multi_frame.sampling import GuidanceInterval, GuidanceRescale, ScaledZeroSNRSampling
 from ..multi_frame.unet import UNet3D, UNet3DParams
 from ..multi_frame.windows import TemporalWindow
+from ..parts import MULTI_FRAME_LOADER
 from .patchers import build_diffusion_model
+from .text import check_prompt_width
 
 VISION_TOKENS = "paintsundo_vision_tokens"
 """Conditioning key: CLIP vision tokens of both pictures, (1, 2, N, C)."""
@@ -81,6 +83,9 @@ class MultiFrameModel(comfy.model_base.BaseModel):
                 "(batch, channels, frames, height, width). Use the latent of Interpolation Conditioning."
             )
         pictures = comfy.utils.resize_to_batch_size(self.process_latent_in(pictures), noise.shape[0])
+        check_prompt_width(
+            kwargs["cross_attn"], self.model_config.unet_config["params"].context_dim, MULTI_FRAME_LOADER
+        )
         dtype = self.manual_cast_dtype or self.get_dtype()
         return {
             "c_crossattn": comfy.conds.CONDCrossAttn(kwargs["cross_attn"]),

@@ -23,24 +23,6 @@ def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
     return remembered(clip, prompt, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
 
 
-def check_prompt_width(encoded: Conditioning, width: int, loader: str) -> None:
-    """Check that a prompt's tokens are as wide as the network reads them.
-
-    Args:
-        encoded: from encode_prompt.
-        width: the network's.
-        loader: the node whose CLIP fits.
-
-    Raises:
-        ValueError: they are not.
-    """
-    found = encoded[0][0].shape[-1]
-    if found != width:
-        raise ValueError(
-            f"This CLIP gives tokens of {found} numbers, and the MODEL reads tokens of {width}. Connect the CLIP of the {loader}."
-        )
-
-
 def require_finite(result: Tensor, where: str) -> Tensor:
     """The result itself; one check for the whole of it, because each waits for the device.
 

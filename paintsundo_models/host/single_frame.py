@@ -4,6 +4,7 @@ Source: Paints-UNDO, diffusers_helper/code_cond.py (operation step), gradio_app.
 """
 
 from pathlib import Path
+from typing import Any
 
 import comfy.diffusers_convert
 import comfy.model_base
@@ -18,8 +19,10 @@ from comfy.model_base import ModelType
 from torch import Tensor
 
 from ..checkpoints import check_tensors
+from ..parts import SINGLE_FRAME_LOADER
 from ..schedule import SINGLE_FRAME_BETAS
 from .patchers import build_diffusion_model, shapes_of
+from .text import check_prompt_width
 
 OPERATION_STEP = "operation_step"
 """Conditioning key: a list of operation steps, one for each latent of the batch."""
@@ -35,6 +38,12 @@ class SingleFrameModel(comfy.model_base.BaseModel):
         super().__init__(config, ModelType.EPS, device=device)
         self.concat_keys = ("concat_image",)
         self.operation_embedder = Timestep(config.unet_config["adm_in_channels"])
+
+    def extra_conds(self, **kwargs: Any) -> dict:
+        check_prompt_width(
+            kwargs["cross_attn"], self.model_config.unet_config["context_dim"], SINGLE_FRAME_LOADER
+        )
+        return super().extra_conds(**kwargs)
 
     def encode_adm(self, **kwargs: object) -> Tensor:
         steps = kwargs.get(OPERATION_STEP)

@@ -63,6 +63,24 @@ class LiteralCLIPHTokenizer(_Literal, comfy.text_encoders.sd2_clip.SD2Tokenizer)
     """CLIP ViT-H/14's tokens, padded with 0."""
 
 
+def check_prompt_width(tokens: Tensor, width: int, loader: str) -> None:
+    """Check that a prompt's tokens are as wide as the network reads them.
+
+    Args:
+        tokens: the encoded prompt, (B, N, D).
+        width: the network's D.
+        loader: the node whose CLIP fits.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if tokens.shape[-1] != width:
+        raise ValueError(
+            f"This CLIP gives tokens of {tokens.shape[-1]} numbers, and the MODEL reads tokens of {width}. "
+            f"Connect the CLIP of the {loader}."
+        )
+
+
 def load_text_encoder(
     tensors: dict[str, Tensor], config: dict, kind: str, path: Path, dtype: torch.dtype | None = None
 ) -> comfy.sd.CLIP:
