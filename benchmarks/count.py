@@ -24,6 +24,7 @@ from paintsundo_models import detection, loading
 from paintsundo_models.checkpoints import Checkpoint
 from paintsundo_models.constants import FRAMES_PER_SEGMENT
 from paintsundo_models.host.clip_vision import clip_vision_config
+from paintsundo_models.host.text import MAX_TOKENS
 from paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 
 from .live_memory import peak_of
@@ -33,7 +34,6 @@ from .table import Row
 
 META = torch.device("meta")
 MODELS = {SINGLE_FRAME: "single_frame", MULTI_FRAME: "multi_frame"}
-TOKENS = 77
 
 
 def meta_checkpoint(kind: str, listing: Path, dtype: torch.dtype = torch.float32) -> Checkpoint:
@@ -122,7 +122,7 @@ class Count:
         return torch.empty(shape, dtype=self.dtype, device=META)
 
     def text(self, kind: str, prompts: int = 2) -> Work:
-        tokens = torch.zeros(prompts, TOKENS, dtype=torch.long, device=META)
+        tokens = torch.zeros(prompts, MAX_TOKENS, dtype=torch.long, device=META)
         transformer = self.networks.texts[kind]
         return Work(transformer, lambda: transformer.text_model(tokens))
 
@@ -153,7 +153,7 @@ class Count:
         width = unet.label_emb[0][0].in_features
         context = unet.middle_block[1].transformer_blocks[0].attn2.to_k.in_features
         x, timesteps = self._empty(batch, 8, *_latent(size)), self._empty(batch)
-        conds = {"context": self._empty(batch, TOKENS, context), "y": self._empty(batch, width)}
+        conds = {"context": self._empty(batch, MAX_TOKENS, context), "y": self._empty(batch, width)}
         return Work(unet, lambda: unet(x, timesteps, **conds))
 
     def projection(self, size: Size) -> Work:
@@ -167,7 +167,7 @@ class Count:
         queries, context = unet.image_proj.params.num_queries, unet.params.context_dim
         x, timesteps = self._empty(branches, 8, frames, *_latent(size)), self._empty(branches)
         conds = {
-            "context": self._empty(branches, TOKENS, context),
+            "context": self._empty(branches, MAX_TOKENS, context),
             "image_context": self._empty(branches, frames, queries, context),
             "fs": self._empty(branches),
         }

@@ -20,10 +20,11 @@ from einops import rearrange
 from torch import Tensor
 
 from paintsundo_models.detection import single_frame_unet_config
+from paintsundo_models.host.text import MAX_TOKENS
 from paintsundo_models.multi_frame.vae import KEY_RENAMES
 from tools.seeded_checkpoint import FULL_SIZE
 
-from .count import META, TOKENS, Networks
+from .count import META, Networks
 from .weights import quick_part
 
 OPERATION_STEPS = (400, 600, 800, 900, 950, 999)
@@ -64,7 +65,7 @@ def keyframe_cases(side: int) -> Iterator[Case]:
     count, operation_steps = len(OPERATION_STEPS), torch.tensor(OPERATION_STEPS)
     x = torch.randn(count, 4, side, side, generator=generator)
     picture = torch.randn(1, 4, side, side, generator=generator)
-    prompts = torch.randn(2, 1, TOKENS, config["cross_attention_dim"], generator=generator)
+    prompts = torch.randn(2, 1, MAX_TOKENS, config["cross_attention_dim"], generator=generator)
     prompts = prompts.repeat(1, count, 1, 1)
     t, t_of_ours = torch.full((count,), 500), torch.full((2 * count,), 500)
     conds = {"concat_conds": picture, "coded_conds": operation_steps}
@@ -144,7 +145,7 @@ def segment_cases(side: int) -> Iterator[Case]:
     generator = torch.Generator().manual_seed(2)
     x, concat = torch.randn(2, 1, 4, FRAMES, side, side, generator=generator)
     width, queries = config["context_dim"], ours.image_proj.params.num_queries
-    text = torch.randn(1, TOKENS, width, generator=generator)
+    text = torch.randn(1, MAX_TOKENS, width, generator=generator)
     image = torch.randn(1, FRAMES, queries, width, generator=generator)
     t, fs = torch.tensor([500]), torch.tensor([3])
     x_of_ours = torch.cat([x, concat], dim=1)

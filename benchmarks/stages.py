@@ -10,13 +10,13 @@ from torch import Tensor
 
 from paintsundo_models.constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from paintsundo_models.host.clip_vision import encode_any_aspect
+from paintsundo_models.host.text import MAX_TOKENS
 
 from .measure import Stage
 from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
 from .settings import Setting, Size
 
 Flops = Mapping[str, float]
-TOKENS = 77
 
 
 def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> list[Stage]:
@@ -77,7 +77,7 @@ def _keyframe_step(model: comfy.model_patcher.ModelPatcher, setting: Setting) ->
         model,
         torch.randn(2 * len(steps), *latent),
         c_concat=torch.randn(2 * len(steps), *latent),
-        c_crossattn=torch.randn(2 * len(steps), TOKENS, width),
+        c_crossattn=torch.randn(2 * len(steps), MAX_TOKENS, width),
         y=model.model.encode_adm(operation_step=[*steps, *steps]),
     )
 
@@ -90,7 +90,7 @@ def _segment_step(model: comfy.model_patcher.ModelPatcher, setting: Setting) -> 
         model,
         torch.randn(latent),
         c_concat=torch.randn(latent),
-        c_crossattn=torch.randn(2, TOKENS, width),
+        c_crossattn=torch.randn(2, MAX_TOKENS, width),
         image_context=torch.randn(2, FRAMES_PER_SEGMENT, queries, width),
         fs=torch.tensor([DEFAULT_FS] * 2),
     )

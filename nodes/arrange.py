@@ -4,10 +4,8 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..paintsundo_models import images
-from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED
+from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED, SEED_MAX
 from .previews import box_of, cut_shown
-
-_SEED_COUNT = 2**64
 
 
 class ArrangeKeyframes(io.ComfyNode):
@@ -103,7 +101,7 @@ class KeyframePairs(io.ComfyNode):
                     "seed",
                     default=DEFAULT_SEGMENT_SEED,
                     min=0,
-                    max=_SEED_COUNT - 1,
+                    max=SEED_MAX,
                     control_after_generate=True,
                     tooltip=(
                         "Seed of the first pair; each next pair gets one more. Any number is as good as another; the "
@@ -139,5 +137,5 @@ class KeyframePairs(io.ComfyNode):
                 "include_canvas in Arrange Keyframes, or predict more than one operation step."
             )
         pictures = list(keyframes.split(1))
-        seeds = [(seed + i) % _SEED_COUNT for i in range(len(pictures) - 1)]
+        seeds = [(seed + i) % (SEED_MAX + 1) for i in range(len(pictures) - 1)]
         return io.NodeOutput(pictures[:-1], pictures[1:], seeds)

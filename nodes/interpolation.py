@@ -11,6 +11,7 @@ from ..paintsundo_models.constants import (
     DEFAULT_SEGMENT_PROMPT,
     DEFAULT_SEGMENT_SEED,
     DEFAULT_SEGMENT_STEPS,
+    SEED_MAX,
 )
 from ..paintsundo_models.host.multi_frame import with_guidance, with_temporal_window
 from ..paintsundo_models.interpolation import (
@@ -24,7 +25,6 @@ from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS
 from .previews import box_of, cut_shown
 
 CATEGORY = "PaintsUndo/interpolation"
-MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 
 def model_input() -> io.Model.Input:
@@ -299,7 +299,7 @@ class Interpolate(io.ComfyNode):
                     "seed",
                     default=DEFAULT_SEGMENT_SEED,
                     min=0,
-                    max=MAX_SEED,
+                    max=SEED_MAX,
                     control_after_generate=True,
                     tooltip="Noise of this segment; Keyframe Pairs gives each pair its own. Change one segment's to re-roll it alone.",
                 ),

@@ -15,6 +15,7 @@ from ..paintsundo_models.constants import (
     KEYFRAME_MAX_SIDE,
     KEYFRAME_SIZE_MULTIPLE,
     OPERATION_STEP_MAX,
+    SEED_MAX,
 )
 from ..paintsundo_models.keyframes import (
     SamplerSettings,
@@ -24,8 +25,6 @@ from ..paintsundo_models.keyframes import (
 )
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from .previews import results_shown
-
-MAX_SEED = 0xFFFFFFFFFFFFFFFF
 
 STEPS_MEANING = (
     f"0 is the finished picture, {OPERATION_STEP_MAX} the first stroke on the white canvas; about 400 loses the shading, "
@@ -103,7 +102,7 @@ def sampling_inputs() -> list:
             "seed",
             default=DEFAULT_KEYFRAME_SEED,
             min=0,
-            max=MAX_SEED,
+            max=SEED_MAX,
             control_after_generate=True,
             tooltip="The noise that all keyframes of a picture share. Another number, another way to paint it; the same number, "
             "the same keyframes, one by one or together.",

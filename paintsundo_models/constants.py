@@ -9,6 +9,9 @@ OPERATION_STEP_MAX = 999
 FRAMES_PER_SEGMENT = 16
 """Frames that the multi-frame model makes between two pictures, both ends included."""
 
+SEED_MAX = 2**64 - 1
+"""ComfyUI's own: largest seed of a sampler."""
+
 DEFAULT_OPERATION_STEPS = "400, 600, 800, 900, 950, 999"
 DEFAULT_KEYFRAME_NEGATIVE = "lowres, bad anatomy, bad hands, cropped, worst quality"
 DEFAULT_KEYFRAME_SEED = 12345

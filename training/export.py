@@ -16,7 +16,7 @@ from paintsundo_models.multi_frame.vae import KEY_RENAMES
 from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import encoders
-from .networks import single_frame_config
+from .networks import PROJECTION_HEAD_CHANNELS, single_frame_config
 from .settings import Networks, Settings
 
 VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
@@ -55,7 +55,10 @@ def export_multi_frame(settings: Settings, vae: nn.Module, unet: nn.Module, fold
     parts = {
         "vae": (renamed(vae, video_vae_names(vae)), {TRAINED_SIZES_KEY: settings.sizes}),
         "unet": (weights, {}),
-        "image_projection": (projection, {"video_length": FRAMES_PER_SEGMENT, "dim_head": 32}),
+        "image_projection": (
+            projection,
+            {"video_length": FRAMES_PER_SEGMENT, "dim_head": PROJECTION_HEAD_CHANNELS},
+        ),
         "text_encoder": (
             encoders.text_encoder_tensors(networks, MULTI_FRAME),
             encoders.text_config(networks, MULTI_FRAME),

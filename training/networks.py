@@ -18,6 +18,7 @@ FIRST_LOG_VARIANCE = (
     -6.0
 )  # of the posterior: at the usual 0 its noise would drown the colours for a long time
 OPERATION_CHANNELS = 256  # of the operation step's sinusoidal embedding
+PROJECTION_HEAD_CHANNELS = 32
 RESIDUAL_ENDS = (
     "out_layers.3",  # residual blocks of the UNets, and the time stacks of the video VAE
     "conv2",  # residual blocks of the VAEs
@@ -181,8 +182,8 @@ def multi_frame_unet(networks: Networks) -> UNet3D:
     projection = ImageProjectionParams(
         dim=networks.projection_width,
         depth=networks.projection_layers,
-        dim_head=32,
-        heads=networks.projection_width // 32,
+        dim_head=PROJECTION_HEAD_CHANNELS,
+        heads=networks.projection_width // PROJECTION_HEAD_CHANNELS,
         num_queries=networks.image_tokens,
         embedding_dim=networks.vision_width,
         output_dim=networks.context,
