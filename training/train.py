@@ -73,10 +73,10 @@ def train(options: argparse.Namespace) -> int:
     if host_of_this_run() is None:
         return run_under_host(__file__, ROOT / "training" / "requirements.txt")
     prepare(options.threads)
-    from training import stages
+    from training import trainer
 
     run = options.run or ROOT / "training" / "runs" / options.settings.stem
-    stages.run(options.stages, settings, run.resolve(), options.recordings, options.start)
+    trainer.run(options.stages, settings, run.resolve(), options.recordings, options.start)
     return 0
 
 
