@@ -138,8 +138,9 @@ def _run(
     if VIDEO not in object_info:
         raise HostError(f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}")
     checkpoints = pick_checkpoints(object_info)
-    print(_describe(checkpoints, options.cpu or not has_accelerator(host.python)))
-    workflow = Workflow.load(root / (FAST_WORKFLOW if options.fast else WORKFLOW), object_info)
+    file = choose_workflow(options, checkpoints)
+    print(_describe(checkpoints, file, options.cpu or not has_accelerator(host.python)))
+    workflow = Workflow.load(root / file, object_info)
     data = png_bytes(picture)
     workflow.set_widget("LoadImage", "image", client.upload_image(data, upload_name(options.picture, data)))
     apply_options(workflow, options, checkpoints)
@@ -159,6 +160,11 @@ def _run(
     if not results:
         raise HostError(f"The workflow ended without a video. The log is {server.log}")
     return _download(server, results, target), checkpoints
+
+
+def choose_workflow(options: argparse.Namespace, checkpoints: Checkpoints) -> Path:
+    """The fast one where it is asked for; for the demo too, which loses nothing by it, unless steps are given."""
+    return FAST_WORKFLOW if options.fast or (checkpoints.is_demo and options.steps is None) else WORKFLOW
 
 
 def segment_count(operation_steps: str) -> int:
@@ -246,12 +252,15 @@ def _installed(names: list[str]) -> list[str]:
     return [name for name in names if not name.startswith("(")]  # "(none found)" stands in an empty list
 
 
-def _describe(checkpoints: Checkpoints, is_cpu: bool) -> str:
+def _describe(checkpoints: Checkpoints, workflow: Path, is_cpu: bool) -> str:
     if checkpoints.is_demo:
-        return (
+        about = (
             "Checkpoints: the small demo that comes with the pack, because the released ones are not installed.\n"
             "It knows simple drawings at a size of 128 x 192 pixels; the released ones paint far better."
         )
+        if workflow == FAST_WORKFLOW:
+            about += "\nIt runs with the settings of --fast, which cost it nothing; --steps 50 takes those of the default workflow."
+        return about
     names = f"{checkpoints.single_frame} and {checkpoints.multi_frame}"
     slow = "\nThere is no GPU in use: with checkpoints of this size it takes hours." if is_cpu else ""
     return f"Checkpoints: {names}.{slow}"

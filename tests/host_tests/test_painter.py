@@ -72,6 +72,25 @@ def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
         painter.pick_checkpoints(object_info(single, multi))
 
 
+@pytest.mark.parametrize(
+    ("is_demo", "fast", "steps", "is_fast"),
+    [
+        (True, False, None, True),
+        (True, False, 50, False),
+        (True, True, 8, True),
+        (False, False, None, False),
+        (False, True, None, True),
+    ],
+)
+def test_demo_is_painted_fast_unless_steps_are_given(is_demo, fast, steps, is_fast):
+    given = argparse.Namespace(fast=fast, steps=steps)
+    chosen = painter.choose_workflow(given, painter.Checkpoints(is_demo, "a", "b"))
+    assert chosen == (painter.FAST_WORKFLOW if is_fast else painter.WORKFLOW)
+    assert ("--steps 50" in painter._describe(painter.Checkpoints(is_demo, "a", "b"), chosen, False)) == (
+        is_demo and is_fast
+    )
+
+
 def workflow_after(given, info=None, tagger_mode=0):
     """The prompt's inputs by node type, after the command line's options."""
     info = info or object_info(["a"], ["b"], ["wd14.onnx"])
