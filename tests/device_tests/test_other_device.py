@@ -40,9 +40,10 @@ def test_weights_are_where_the_host_puts_them(run):
 
 
 def test_sampling_does_not_wait_for_the_device(run):
-    """Two numbers are read before the steps, on some hosts one of each of the two results; one a step, of three, would
-    keep the CPU from running ahead.
+    """Two numbers are read before the steps, and on newer hosts whether each of the two results is finite; one a step
+    would keep the CPU from running ahead.
     """
     *_, report = run
     assert report["waits"], "what is read is seen"
-    assert all(count <= 2 for count in report["waits"].values()), report["waits"]
+    most = {line: 2 if "/host/sampling.py:" in line else 1 for line in report["waits"]}
+    assert all(count <= most[line] for line, count in report["waits"].items()), report["waits"]

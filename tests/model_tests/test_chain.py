@@ -225,6 +225,18 @@ def test_keyframes_refuse_the_objects_of_another_model(single_frame, multi_frame
             predict(wrong, pictures[:1], [400])
 
 
+@torch.inference_mode()
+def test_hosts_own_sampler_refuses_the_prompt_of_the_other_clip(single_frame, multi_frame, pictures):
+    """The conditioning nodes see no MODEL, so this is where it comes out."""
+    model, _, vae = single_frame
+    foreign = encode_prompt(multi_frame[1], "1girl")
+    picture = keyframes.encode_picture(vae, pictures[:1], 128, 64)
+    cond, uncond, latent = keyframes.keyframe_conditioning(foreign, foreign, picture, [400])
+    noise = comfy.sample.prepare_noise(latent["samples"], 7, latent["batch_index"])
+    with pytest.raises(ValueError, match="CLIP of the PaintsUndo Single-Frame"):
+        comfy.sample.sample(model, noise, 1, 3.0, "euler", "karras", cond, uncond, latent["samples"], seed=7)
+
+
 @pytest.mark.parametrize("scheduler", ["trailing", "karras"])
 @torch.inference_mode()
 def test_segment_refuses_the_objects_of_another_model(single_frame, multi_frame, pictures, scheduler):
