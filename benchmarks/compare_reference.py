@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.command import run_command  # noqa: E402
-from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
+from tools.under_host import prepare, run_command_under_host  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,17 +37,16 @@ def main() -> int:
     )
     parser.add_argument("--side", type=int, default=16, help="height and width of the latents")
     options = parser.parse_args()
-    return run_command(lambda: run(options), ValueError)
+    requirements = ROOT / "benchmarks" / "requirements.txt"
+    return run_command_under_host(
+        __file__, requirements, lambda _: run(options), ValueError, is_optional=True
+    )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Compare under the host's Python; return the exit code."""
-    if host_of_this_run() is None:
-        requirements = ROOT / "benchmarks" / "requirements.txt"
-        return run_under_host(__file__, requirements, is_optional=True)
+def run(options: argparse.Namespace) -> None:
+    """Compare with the checkout that the options name."""
     prepare(options.threads)
     compare(options, make_importable(options.path.resolve()))
-    return 0
 
 
 def make_importable(path: Path) -> str:

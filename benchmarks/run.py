@@ -20,8 +20,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import table  # noqa: E402
-from tools.command import run_command  # noqa: E402
-from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
+from tools.under_host import prepare, run_command_under_host  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmarks.settings import Setting
@@ -66,21 +65,20 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
-    return run_command(lambda: run(options), ValueError)
+    requirements = ROOT / "benchmarks" / "requirements.txt"
+    return run_command_under_host(
+        __file__, requirements, lambda _: run(options), ValueError, is_optional=True
+    )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Count or measure under the host's Python; return the exit code."""
-    if host_of_this_run() is None:
-        requirements = ROOT / "benchmarks" / "requirements.txt"
-        return run_under_host(__file__, requirements, is_optional=True)
+def run(options: argparse.Namespace) -> None:
+    """Count or measure, as the options say."""
     prepare(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     if options.count:
         count(options.output)
     else:
         measure(options)
-    return 0
 
 
 def count(output: Path) -> None:

@@ -19,7 +19,6 @@ if __name__ == "__main__":  # who imports this has a path that `import nodes` mu
     sys.path.insert(0, str(ROOT))
 
 from tools.comfy_client import Json  # noqa: E402
-from tools.command import run_command  # noqa: E402
 from tools.host import Host, HostError, work_folder  # noqa: E402
 from tools.painter import (  # noqa: E402
     DEMO_CHECKPOINT,
@@ -33,7 +32,7 @@ from tools.painter import (  # noqa: E402
 from tools.pictures import load_picture, png_bytes, read_frames, spread  # noqa: E402
 from tools.programs import find_program  # noqa: E402
 from tools.server import ComfyServer  # noqa: E402
-from tools.under_host import host_of_this_run, run_under_host  # noqa: E402
+from tools.under_host import run_command_under_host  # noqa: E402
 from tools.workflow import Workflow  # noqa: E402
 
 if TYPE_CHECKING:
@@ -68,16 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(WORKFLOWS):
         parser.error(f"there is no workflow {', '.join(sorted(unknown))}")
-    return run_command(lambda: make_under_host(options.names or list(WORKFLOWS)))
-
-
-def make_under_host(names: list[str]) -> int:
-    """Make them under the host's Python; return the exit code."""
-    host = host_of_this_run()
-    if host is None:
-        return run_under_host(__file__, ROOT / "tests" / "requirements.txt")
-    make(host, names)
-    return 0
+    requirements, names = ROOT / "tests" / "requirements.txt", options.names or list(WORKFLOWS)
+    return run_command_under_host(__file__, requirements, lambda host: make(host, names))
 
 
 def make(host: Host, names: list[str]) -> None:

@@ -53,7 +53,7 @@ class ComfyServer:
     ) -> None:
         self.host, self.pack, self.work = host, pack, work
         self.base_directory, self.pack_folder = base_directory, pack_folder
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
         self.log = work / f"comfyui-{self.port}.log"
         self._scratch = work / f"server-{self.port}"
@@ -208,7 +208,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that no program listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

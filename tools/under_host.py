@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from .command import run_command
 from .host import Host, HostError, ensure_host, missing_packages
 from .launch_comfyui import install_torchvision_finder
 
@@ -33,6 +35,30 @@ def run_under_host(script: str, requirements: Path, *, is_optional: bool = False
         raise HostError(f'This needs: "{host.python}" -m pip install {" ".join(missing)}')
     environment = {**os.environ, HOST_VARIABLE: host.encode(), "COMFYUI_PATH": str(host.comfyui)}
     return subprocess.call([str(host.python), str(Path(script).resolve()), *sys.argv[1:]], env=environment)
+
+
+def run_command_under_host(
+    script: str,
+    requirements: Path,
+    work: Callable[[Host], int | None],
+    *errors: type[Exception],
+    is_optional: bool = False,
+) -> int:
+    """A command whose work is done by its second run, which knows the host; return the exit code.
+
+    Args:
+        script: the command's file.
+        requirements: packages that it needs beside the host's.
+        work: what to do with the host; returns the exit code, None is 0.
+        *errors: what the work raises with a message for the user, beside HostError.
+        is_optional: it can do without the packages.
+    """
+
+    def run() -> int | None:
+        host = host_of_this_run()
+        return work(host) if host else run_under_host(script, requirements, is_optional=is_optional)
+
+    return run_command(run, *errors)
 
 
 def host_of_this_run() -> Host | None:

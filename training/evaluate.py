@@ -15,9 +15,9 @@ if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and d
     sys.exit("evaluate.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
-from tools.command import run_command  # noqa: E402
+from tools.host import Host  # noqa: E402
 from tools.painter import DEMO_CHECKPOINT  # noqa: E402
-from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
+from tools.under_host import prepare, run_command_under_host  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -70,14 +70,14 @@ def command_line(options: argparse.Namespace) -> str:
 def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
-    return run_command(lambda: measure(options), ValueError, OSError)
+    requirements = ROOT / "training" / "requirements.txt"
+    return run_command_under_host(
+        __file__, requirements, lambda host: measure(options, host), ValueError, OSError
+    )
 
 
-def measure(options: argparse.Namespace) -> int:
-    """Measure under the host's Python, write the page and show the table; return the exit code."""
-    host = host_of_this_run()
-    if host is None:
-        return run_under_host(__file__, ROOT / "training" / "requirements.txt")
+def measure(options: argparse.Namespace, host: Host) -> int:
+    """Measure, write the page and show the table; return the exit code."""
     prepare(threads=1)  # the networks run in the server
     from training import evaluation, evaluation_page, evaluation_run
 

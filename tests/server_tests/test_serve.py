@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tools.comfy_client import ComfyClient
+from tools.server import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = re.compile(r"ComfyUI with PaintsUndo is at (http://\S+)")
@@ -19,9 +19,10 @@ SECONDS = 300
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
-def test_serve_says_where_it_is_and_ends_with_ctrl_c(host, free_port):
+def test_serve_says_where_it_is_and_ends_with_ctrl_c(host):
+    port = free_port()
     process = subprocess.Popen(
-        [sys.executable, ROOT / "paint.py", "--serve", "--cpu", "--port", str(free_port)],
+        [sys.executable, ROOT / "paint.py", "--serve", "--cpu", "--port", str(port)],
         env={**os.environ, "COMFYUI_PATH": str(host.comfyui), "COMFYUI_PYTHON": str(host.python)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -39,7 +40,7 @@ def test_serve_says_where_it_is_and_ends_with_ctrl_c(host, free_port):
             said += line
         address = ADDRESS.search(said)
         assert address, said
-        assert address[1].endswith(f":{free_port}")
+        assert address[1].endswith(f":{port}")
         assert "PaintsUndoAssembleVideo" in ComfyClient(address[1]).object_info()
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "\nEnding ComfyUI.\n"
@@ -50,11 +51,3 @@ def test_serve_says_where_it_is_and_ends_with_ctrl_c(host, free_port):
         process.wait()
     with pytest.raises(OSError, match="refused"):
         ComfyClient(address[1]).object_info()
-
-
-@pytest.fixture
-def free_port():
-    """A port that no program listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
