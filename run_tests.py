@@ -1,8 +1,9 @@
-"""All checks: format, lint, types and tests, against a real ComfyUI. `python run_tests.py [--no-lint] [pytest arguments]`.
+"""All checks: format, lint, types and tests, against a real ComfyUI. `python run_tests.py --help` shows the choices.
 
 Makes what it needs inside this folder, as paint.py does; COMFYUI_PATH names a ComfyUI to test against instead.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -20,37 +21,90 @@ from tools.command import run_command  # noqa: E402
 from tools.host import Host, ensure_host, work_folder  # noqa: E402
 from tools.programs import PACKAGES, find_program, missing_libraries  # noqa: E402
 
+DESCRIPTION = """\
+Without arguments: format, lint, types and all tests, as CI runs them.
+With --quick: the same without the slow tests (servers, training, benchmarks, the stand-in for a GPU).
+With a PATH or -k: only these tests, and neither format, lint nor types; --lint runs those too.
+"""
+EPILOG = """\
+examples:
+  python run_tests.py --quick
+  python run_tests.py tests/video_tests
+  python run_tests.py tests/video_tests/test_timeline.py -k hold
+  python run_tests.py tests/node_tests -x --durations=10     (other options are pytest's)
+"""
+
 
 def main(argv: list[str]) -> int:
-    """Run everything; return 0 when nothing failed."""
-    has_lint = "--no-lint" not in argv
-    pytest_arguments = [argument for argument in argv if argument != "--no-lint"]
-    return run_command(lambda: run_checks(has_lint, pytest_arguments))
+    """Run what the arguments ask for; return 0 when nothing failed."""
+    options, pytest_options = parse_arguments(argv)
+    return run_command(lambda: run_checks(options, pytest_options))
 
 
-def run_checks(has_lint: bool, pytest_arguments: list[str]) -> int:
-    """Make the host, then run every check; return the exit code."""
+def parse_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return this command's own options and those that pytest gets as they are."""
+    parser = argparse.ArgumentParser(
+        "run_tests.py",
+        usage="%(prog)s [--quick] [--lint | --no-lint] [-k EXPRESSION] [PATH ...] [pytest options]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="folder, file or file::name of tests")
+    parser.add_argument(
+        "-k", dest="expression", metavar="EXPRESSION", help="tests whose names fit, as in pytest"
+    )
+    parser.add_argument("--quick", action="store_true", help="leave the slow tests out")
+    parser.add_argument(
+        "--lint", action=argparse.BooleanOptionalAction, help="run format, lint and types, or not"
+    )
+    options, pytest_options = parser.parse_known_intermixed_args(argv)
+    for missing in (path for path in options.paths if not find_tests(path)):
+        parser.error(
+            f"there is no {missing}. PATH is a folder or a file of tests, such as tests/video_tests; "
+            "write the value of a pytest option behind a =, as in --durations=10."
+        )
+    options.paths = [find_tests(path) for path in options.paths]
+    if options.lint is None:
+        options.lint = not (options.paths or options.expression)
+    return options, pytest_options
+
+
+def find_tests(path: str) -> str | None:
+    """Return the absolute form of a PATH, which may be relative to the current folder or to the clone."""
+    file, separator, name = path.partition("::")
+    found = [folder / file for folder in (Path.cwd(), ROOT) if (folder / file).exists()]
+    return f"{found[0].resolve()}{separator}{name}" if found else None
+
+
+def run_checks(options: argparse.Namespace, pytest_options: list[str]) -> int:
+    """Make the host, then run the checks that were asked for; return the exit code."""
     install_system_packages()
     host = ensure_host(ROOT, for_tests=True)
-    python = str(host.python)
-    steps: dict[str, list[str]] = {}
-    if has_lint:
-        steps["format"] = [python, "-m", "ruff", "format", "--check"]
-        steps["lint"] = [python, "-m", "ruff", "check"]
-        steps["types"] = [
-            python,
-            "-m",
-            "pyright",
-            "--project",
-            str(type_settings(host)),
-            "--pythonpath",
-            python,
-        ]
-    steps["tests"] = [python, "-m", "pytest", "tests", *pytest_arguments]
-    environment = {**os.environ, "COMFYUI_PATH": str(host.comfyui), "COMFYUI_PYTHON": python}
+    steps = plan_checks(options, pytest_options, str(host.python), str(type_settings(host)))
+    environment = {**os.environ, "COMFYUI_PATH": str(host.comfyui), "COMFYUI_PYTHON": str(host.python)}
     results = {name: run_step(name, command, environment) for name, command in steps.items()}
     print("\n" + ", ".join(f"{name}: {'ok' if code == 0 else 'FAILED'}" for name, code in results.items()))
     return 0 if not any(results.values()) else 1
+
+
+def plan_checks(
+    options: argparse.Namespace, pytest_options: list[str], python: str, settings: str
+) -> dict[str, list[str]]:
+    """Return the command of each check, in the order in which they run."""
+    steps: dict[str, list[str]] = {}
+    if options.lint:
+        steps["format"] = [python, "-m", "ruff", "format", "--check"]
+        steps["lint"] = [python, "-m", "ruff", "check"]
+        steps["types"] = [python, "-m", "pyright", "--project", settings, "--pythonpath", python]
+    steps["tests"] = [python, "-m", "pytest", *(options.paths or ["tests"])]
+    if options.expression:
+        steps["tests"] += ["-k", options.expression]
+    if options.quick:
+        steps["tests"] += ["-m", "not slow"]
+    steps["tests"] += pytest_options
+    return steps
 
 
 def run_step(name: str, command: list[str], environment: dict[str, str]) -> int:
