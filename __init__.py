@@ -1,12 +1,14 @@
 """PaintsUndo for ComfyUI: from a finished picture to the video of its making."""
 
 from .nodes import PaintsUndoExtension
+from .paintsundo_models.host.folders import register_folder
 
 WEB_DIRECTORY = "./nodes/web"
 
 
 async def comfy_entrypoint() -> PaintsUndoExtension:
-    """Return the extension; ComfyUI calls this once when it loads the pack."""
+    """Make models/paintsundo known to ComfyUI and return the extension; ComfyUI calls this once when it loads the pack."""
+    register_folder()
     return PaintsUndoExtension()
 
 

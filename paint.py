@@ -6,23 +6,21 @@ one that is made inside this folder at the first run.
 
 import argparse
 import io
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 MAX_HOLD_SECONDS = 60
-HOST_VARIABLE = "PAINTSUNDO_HOST"  # set for the second run of this script, under the host's Python
 
-if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
-    sys.exit("paint.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 # The portable Windows build's Python does not look beside the script.
 sys.path.insert(0, str(ROOT))
 
+from tools.python_guard import require_python  # noqa: E402
+
+require_python("paint.py")
+
 from tools.command import run_command  # noqa: E402
-from tools.host import Host, ensure_host  # noqa: E402
+from tools.under_comfyui import installation_of_this_run, run_under_comfyui  # noqa: E402
 
 
 def hold_seconds(text: str) -> float:
@@ -89,20 +87,6 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def run_under(host: Host) -> int:
-    """Run this script again under the host's Python; return its exit code."""
-    environment = {**os.environ, HOST_VARIABLE: host.encode()}
-    command = [str(host.python), str(Path(__file__).resolve()), *sys.argv[1:]]
-    if os.name != "nt":
-        os.execve(command[0], command, environment)
-    process = subprocess.Popen(command, env=environment)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # the other one got it too, and is ending
-            time.sleep(0.1)
-
-
 def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
@@ -113,17 +97,16 @@ def main() -> int:
 
 
 def paint(options: argparse.Namespace) -> int:
-    """Paint or serve under the host's Python; return the exit code."""
-    encoded = os.environ.pop(HOST_VARIABLE, None)
-    if encoded is None:
-        return run_under(ensure_host(ROOT))
+    """Paint or serve under ComfyUI's Python; return the exit code."""
+    installation = installation_of_this_run()
+    if installation is None:
+        return run_under_comfyui(__file__)
     from tools import painter
 
-    host = Host.decode(encoded)
     if options.serve:
-        painter.serve(ROOT, host, options.port, options.cpu)
+        painter.serve(ROOT, installation, options.port, options.cpu)
     else:
-        painter.paint(ROOT, host, options)
+        painter.paint(ROOT, installation, options)
     return 0
 
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 
-if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
-    sys.exit("run_tests.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
+from tools.python_guard import require_python  # noqa: E402
+
+require_python("run_tests.py")
+
 from tools.command import run_command  # noqa: E402
-from tools.host import Host, ensure_host, work_folder  # noqa: E402
+from tools.installation import Installation, ensure_installation  # noqa: E402
+from tools.pinned_comfyui import work_folder  # noqa: E402
 from tools.programs import PACKAGES, find_program, missing_libraries  # noqa: E402
 
 DESCRIPTION = """\
@@ -79,11 +82,11 @@ def find_tests(path: str) -> str | None:
 
 
 def run_checks(options: argparse.Namespace, pytest_options: list[str]) -> int:
-    """Make the host, then run the checks that were asked for; return the exit code."""
+    """Make or find the installation of ComfyUI, then run the checks that were asked for; return the exit code."""
     install_system_packages()
-    host = ensure_host(ROOT, for_tests=True)
-    steps = plan_checks(options, pytest_options, str(host.python), str(type_settings(host)))
-    environment = {**os.environ, "COMFYUI_PATH": str(host.comfyui), "COMFYUI_PYTHON": str(host.python)}
+    installation = ensure_installation(ROOT, for_tests=True)
+    steps = plan_checks(options, pytest_options, str(installation.python), str(type_settings(installation)))
+    environment = {**os.environ, "COMFYUI_PATH": str(installation.comfyui), "COMFYUI_PYTHON": str(installation.python)}
     results = {name: run_step(name, command, environment) for name, command in steps.items()}
     print("\n" + ", ".join(f"{name}: {'ok' if code == 0 else 'FAILED'}" for name, code in results.items()))
     return 0 if not any(results.values()) else 1
@@ -113,12 +116,12 @@ def run_step(name: str, command: list[str], environment: dict[str, str]) -> int:
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
-def type_settings(host: Host) -> Path:
+def type_settings(installation: Installation) -> Path:
     """Write pyright's settings of pyproject.toml with the ComfyUI that is in use; return the file."""
     folder = work_folder(ROOT)
     folder.mkdir(exist_ok=True)
     path = folder / "pyrightconfig.json"
-    settings = {"extends": "../pyproject.toml", "extraPaths": [str(host.comfyui), str(ROOT)]}
+    settings = {"extends": "../pyproject.toml", "extraPaths": [str(installation.comfyui), str(ROOT)]}
     path.write_text(json.dumps(settings), encoding="utf-8")
     return path
 

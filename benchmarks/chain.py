@@ -10,16 +10,15 @@ import comfy.model_management as mm
 import torch
 from torch import Tensor
 
-from paintsundo_models import constants, timeline, video
-from paintsundo_models.images import resize_and_center_crop, white_canvas
-from paintsundo_models.interpolation import (
-    NEAREST_TRAINED,
-    OWN_SIZE,
-    REFERENCE_SAMPLER,
-    REFERENCE_SCHEDULER,
-    interpolate,
-)
-from paintsundo_models.keyframes import SamplerSettings, predict_keyframes
+from paintsundo_models import constants
+from paintsundo_models.host.sampling import SamplerSettings
+from paintsundo_models.keyframes import predict_keyframes
+from paintsundo_models.pictures.inputs import white_canvas
+from paintsundo_models.pictures.resizing import resize_and_center_crop
+from paintsundo_models.pictures.sizes import NEAREST_TRAINED, OWN_SIZE
+from paintsundo_models.segments import REFERENCE_SAMPLER, REFERENCE_SCHEDULER, interpolate
+from paintsundo_models.video import files as video_files
+from paintsundo_models.video import timeline
 
 from .measure import Meter, weight_bytes
 from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
@@ -63,9 +62,9 @@ def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
     ends = (pictures[:1], pictures[-1:])
     frames = timeline.play_frames(timeline.join_segments(segments, ends=ends))
     rate = timeline.frame_rate(constants.DEFAULT_FPS)
-    name, kind = next(iter(video.VIDEO_FORMATS.items()))
+    name, kind = next(iter(video_files.VIDEO_FORMATS.items()))
     with tempfile.TemporaryDirectory() as folder:
-        video.encode_video(frames, Path(folder, f"chain{kind.extension}"), rate, name)
+        video_files.encode_video(frames, Path(folder, f"chain{kind.extension}"), rate, name)
 
 
 def measure_chain(

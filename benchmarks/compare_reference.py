@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.under_host import prepare, run_command_under_host  # noqa: E402
+from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--side", type=int, default=16, help="height and width of the latents")
     options = parser.parse_args()
     requirements = ROOT / "benchmarks" / "requirements.txt"
-    return run_command_under_host(
+    return run_command_under_comfyui(
         __file__, requirements, lambda _: run(options), ValueError, is_optional=True
     )
 

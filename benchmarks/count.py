@@ -20,12 +20,13 @@ from comfy.ldm.models.autoencoder import AutoencoderKL
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from paintsundo_models import detection, loading
-from paintsundo_models.checkpoints import Checkpoint
+from paintsundo_models import loading
+from paintsundo_models.checkpoints import detection
+from paintsundo_models.checkpoints.files import Checkpoint
+from paintsundo_models.checkpoints.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 from paintsundo_models.constants import FRAMES_PER_SEGMENT
 from paintsundo_models.host.clip_vision import clip_vision_config
 from paintsundo_models.host.text import MAX_TOKENS
-from paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 
 from .live_memory import peak_of
 from .measure import weight_bytes

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from paintsundo_models.constants import OPERATION_STEP_MAX
-from paintsundo_models.interpolation import OWN_SIZE
+from paintsundo_models.pictures.sizes import OWN_SIZE
 
 from .chain import make_keyframes, make_segments
 from .measure import Meter

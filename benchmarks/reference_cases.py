@@ -19,7 +19,7 @@ from diffusers_vdm.vae import VideoAutoencoderKL  # pyright: ignore[reportMissin
 from einops import rearrange
 from torch import Tensor
 
-from paintsundo_models.detection import single_frame_unet_config
+from paintsundo_models.checkpoints.detection import single_frame_unet_config
 from paintsundo_models.host.text import MAX_TOKENS
 from paintsundo_models.multi_frame.vae import KEY_RENAMES
 from tools.seeded_checkpoint import FULL_SIZE

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 
-if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
-    sys.exit("run.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
+from tools.python_guard import require_python  # noqa: E402
+
+require_python("run.py")
+
 from benchmarks import table  # noqa: E402
-from tools.under_host import prepare, run_command_under_host  # noqa: E402
+from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmarks.settings import Setting
@@ -66,7 +68,7 @@ def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
     requirements = ROOT / "benchmarks" / "requirements.txt"
-    return run_command_under_host(
+    return run_command_under_comfyui(
         __file__, requirements, lambda _: run(options), ValueError, is_optional=True
     )
 
@@ -85,7 +87,7 @@ def count(output: Path) -> None:
     """Count operations and memory of the full-size default chain, and of other sizes."""
     from benchmarks.count import Count, count_rows, growth_rows
     from benchmarks.settings import DEFAULT_CHAIN, FULL_GROWTH
-    from paintsundo_models.checkpoints import WEIGHT_DTYPES
+    from paintsundo_models.checkpoints.files import WEIGHT_DTYPES
 
     counter = Count(DEFAULT_CHAIN.listing, WEIGHT_DTYPES[DEFAULT_CHAIN.weight_dtype])
     rows = count_rows(counter, DEFAULT_CHAIN)

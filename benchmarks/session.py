@@ -9,7 +9,7 @@ from pathlib import Path
 import comfy.utils
 import torch
 
-from paintsundo_models.checkpoints import WEIGHT_DTYPES
+from paintsundo_models.checkpoints.files import WEIGHT_DTYPES
 
 from .chain import measure_chain
 from .count import Count, chain_flops, keyframe_stages, segment_stages

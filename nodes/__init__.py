@@ -2,19 +2,13 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from .arrange import ArrangeKeyframes, KeyframePairs
-from .interpolation import (
-    DDIMSampler,
-    Guidance,
-    Interpolate,
-    InterpolationConditioning,
-    TemporalWindowNode,
-    TrailingScheduler,
-)
-from .keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
-from .loaders import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
-from .tagger import Tagger
-from .video import AssembleVideo
+from .arrange_keyframes import ArrangeKeyframes, KeyframePairs
+from .assemble_video import AssembleVideo
+from .interpolate_keyframes import Interpolate, InterpolationConditioning
+from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
+from .multi_frame_sampling import DDIMSampler, Guidance, TemporalWindowNode, TrailingScheduler
+from .predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
+from .tag_picture import Tagger
 
 NODES: list[type[io.ComfyNode]] = [
     SingleFrameLoader,

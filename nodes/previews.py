@@ -3,20 +3,20 @@
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..paintsundo_models import images
-from ..paintsundo_models.images import CropBox
+from ..paintsundo_models.pictures import crop_preview, inputs, resizing
+from ..paintsundo_models.pictures.resizing import CropBox
 
 
 def box_of(image: Tensor, result: Tensor) -> CropBox:
     """The part of a picture that its resizing to the results' size keeps."""
-    return images.crop_box(image.shape[2], image.shape[1], result.shape[2], result.shape[1])
+    return resizing.crop_box(image.shape[2], image.shape[1], result.shape[2], result.shape[1])
 
 
 def cut_shown(cls: type[io.ComfyNode], image: Tensor, box: CropBox) -> list:
     """A small picture of what was cut off, as an entry of the node's pictures; none where nothing was."""
     if not box.cuts:
         return []
-    small = images.cut_preview(images.composite_on_white(image), box)
+    small = crop_preview.cut_preview(inputs.composite_on_white(image), box)
     return ui.PreviewImage(small, cls=cls).as_dict()["images"]
 
 

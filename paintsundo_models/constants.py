@@ -18,7 +18,8 @@ DEFAULT_KEYFRAME_SEED = 12345
 DEFAULT_KEYFRAME_STEPS = 50
 DEFAULT_KEYFRAME_CFG = 3.0
 DEFAULT_KEYFRAME_SIZE = (512, 640)  # width, height; the area that other aspect ratios keep
-KEYFRAME_SIZE_MULTIPLE = 64
+GRID = 64
+"""Sides of keyframes and segments are multiples of this many pixels: three halvings of a latent that is an eighth of the picture."""
 KEYFRAME_MAX_SIDE = 2048  # ours; 16 times the area of the training
 
 DEFAULT_SEGMENT_PROMPT = "1girl, masterpiece, best quality"
@@ -34,3 +35,9 @@ SEGMENT_SIZES = ((320, 512), (384, 448), (448, 384), (512, 320))
 
 TRAINED_SIZES_KEY = "trained_sizes"
 """Entry of a VAE's config.json: [[height, width], ...] that a model of other sizes than the released ones was trained on."""
+
+DEMO_NAME = "PaintsUndo demo (built in)"
+"""Name of the demo checkpoints in both loaders."""
+
+NONE_FOUND = "(none found)"
+"""Only entry of a list of files that is empty, so that a graph which is opened before the download still loads."""

@@ -1,7 +1,5 @@
 """Keyframes: the picture as it was at given operation steps, by the single-frame model."""
 
-from dataclasses import dataclass
-
 import comfy.model_patcher
 import comfy.samplers
 import comfy.sd
@@ -9,9 +7,11 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from .host.memo import fingerprint, remembered
+from .checkpoints.parts import SINGLE_FRAME_LOADER
+from .host.encoding_cache import fingerprint, remembered
 from .host.sampling import (
     Conditioning,
+    SamplerSettings,
     couples_batch,
     encode_prompt,
     require_finite,
@@ -20,37 +20,12 @@ from .host.sampling import (
 )
 from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
 from .host.video_vae import VideoVAE
-from .images import composite_on_white, keyframe_size, nearest_shape, resize_and_center_crop
-from .parts import SINGLE_FRAME_LOADER
+from .pictures.inputs import require_single_picture
+from .pictures.resizing import resize_and_center_crop
+from .pictures.sizes import keyframe_size, nearest_shape
 
 KEYFRAMES_PER_BATCH = 8
 """Bounds the memory of a long list; no result depends on it."""
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """How to sample, in the host's words."""
-
-    seed: int
-    steps: int
-    cfg: float
-    sampler_name: str
-    scheduler: str
-
-
-def require_single_picture(image: Tensor, name: str) -> Tensor:
-    """The picture as (1, H, W, 3) on white.
-
-    Raises:
-        ValueError: a batch of several, or another shape than a picture's.
-    """
-    picture = composite_on_white(image)  # first: only what has a picture's shape has a number of pictures
-    if len(picture) != 1:
-        raise ValueError(
-            f"{name} is a batch of {len(picture)} pictures, and one is needed. Pick one with ImageFromBatch; for a video of "
-            "each, queue the pictures one by one."
-        )
-    return picture
 
 
 def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int = 0) -> Tensor:
@@ -59,7 +34,7 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
     Args:
         vae: of the single-frame model.
         image: (1, H, W, C) in [0, 1].
-        width: of the keyframes, a multiple of 64, or 0 (see images.keyframe_size). With both 0 a VAE that names the
+        width: of the keyframes, a multiple of 64, or 0 (see pictures.sizes.keyframe_size). With both 0 a VAE that names the
             sizes it was trained on (see host.single_frame.TRAINED_SIZES) decides.
         height: likewise.
 

@@ -10,8 +10,9 @@ import comfy.model_patcher
 import comfy.sd
 import torch
 
-from . import detection
-from .checkpoints import WEIGHT_DTYPES, Checkpoint, read_checkpoint
+from .checkpoints import detection
+from .checkpoints.files import WEIGHT_DTYPES, Checkpoint, read_checkpoint
+from .checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from .errors import CheckpointError, CheckpointMismatchError
 from .host.clip_vision import build_clip_vision
 from .host.multi_frame import load_multi_frame_unet
@@ -20,7 +21,6 @@ from .host.single_frame import load_image_vae, load_single_frame_unet
 from .host.text import load_text_encoder
 from .host.video_vae import VideoVAE
 from .multi_frame.vae import KEY_RENAMES
-from .parts import MULTI_FRAME, SINGLE_FRAME
 
 
 def load_single_frame(

@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Callable
 
-from .host import HostError
-
 FAILED, CANCELLED = 1, 130
+
+
+class CommandError(RuntimeError):
+    """A command cannot go on; the text tells the person at the keyboard what is wrong and what to do."""
 
 
 def run_command(
@@ -15,12 +17,12 @@ def run_command(
 
     Args:
         work: returns the exit code; None is 0.
-        *errors: what the work raises with a message for the user, beside HostError.
+        *errors: what the work raises with a message for the user, beside CommandError.
         on_cancel: what to say after Ctrl-C.
     """
     try:
         return work() or 0
-    except (HostError, *errors) as error:
+    except (CommandError, *errors) as error:
         print(f"\n{error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

@@ -19,9 +19,10 @@ if __name__ == "__main__":  # who imports this has a path that `import nodes` mu
     sys.path.insert(0, str(ROOT))
 
 from tools.comfy_client import Json  # noqa: E402
-from tools.host import Host, HostError, work_folder  # noqa: E402
+from tools.command import CommandError  # noqa: E402
+from tools.installation import Installation  # noqa: E402
 from tools.painter import (  # noqa: E402
-    DEMO_CHECKPOINT,
+    DEMO_NAME,
     INTERPOLATE,
     MULTI_LOADER,
     SINGLE_LOADER,
@@ -30,9 +31,10 @@ from tools.painter import (  # noqa: E402
     server_errors,
 )
 from tools.pictures import load_picture, png_bytes, read_frames, spread  # noqa: E402
+from tools.pinned_comfyui import work_folder  # noqa: E402
 from tools.programs import find_program  # noqa: E402
 from tools.server import ComfyServer  # noqa: E402
-from tools.under_host import run_command_under_host  # noqa: E402
+from tools.under_comfyui import run_command_under_comfyui  # noqa: E402
 from tools.workflow import Workflow  # noqa: E402
 
 if TYPE_CHECKING:
@@ -68,21 +70,21 @@ def main(argv: list[str] | None = None) -> int:
     if unknown := set(options.names) - set(WORKFLOWS):
         parser.error(f"there is no workflow {', '.join(sorted(unknown))}")
     requirements, names = ROOT / "tests" / "requirements.txt", options.names or list(WORKFLOWS)
-    return run_command_under_host(__file__, requirements, lambda host: make(host, names))
+    return run_command_under_comfyui(__file__, requirements, lambda installation: make(installation, names))
 
 
-def make(host: Host, names: list[str]) -> None:
+def make(installation: Installation, names: list[str]) -> None:
     """Write example_workflows/NAME.jpg for each name.
 
     Raises:
-        HostError: there is no Chromium, or a workflow did not run.
+        CommandError: there is no Chromium, or a workflow did not run.
     """
     chromium = find_program("chromium")
     if chromium is None:
-        raise HostError("Chromium, which shows the graphs, is not installed.")
+        raise CommandError("Chromium, which shows the graphs, is not installed.")
     with tempfile.TemporaryDirectory() as base, server_errors():
         work = work_folder(ROOT) / "run"
-        with ComfyServer(host, ROOT, work, base_directory=Path(base), use_cpu=True) as server:
+        with ComfyServer(installation, ROOT, work, base_directory=Path(base), use_cpu=True) as server:
             picture = server.client.upload_image(png_bytes(load_picture(PICTURE)), PICTURE.name)
             graphs = draw_graphs(server, chromium, [WORKFLOWS[name] for name in names], picture)
             for name, graph in zip(names, graphs, strict=True):
@@ -97,8 +99,8 @@ def paint(server: ComfyServer, file: Path, picture: str) -> Path:
     workflow = Workflow.load(file, server.client.object_info())
     widgets = [
         ("LoadImage", "image", picture),
-        (SINGLE_LOADER, "checkpoint", DEMO_CHECKPOINT),
-        (MULTI_LOADER, "checkpoint", DEMO_CHECKPOINT),
+        (SINGLE_LOADER, "checkpoint", DEMO_NAME),
+        (MULTI_LOADER, "checkpoint", DEMO_NAME),
         (INTERPOLATE, "resolution", "nearest trained size"),
         # the demo reads no prompt; these are what the tagger would feed
         ("PaintsUndoPredictKeyframe", "prompt", ""),

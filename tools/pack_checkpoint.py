@@ -42,9 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     import torch
 
-    from paintsundo_models.checkpoints import kind_on_disk, read_checkpoint, save_single_file
+    from paintsundo_models.checkpoints.files import kind_on_disk, read_checkpoint, save_single_file
+    from paintsundo_models.checkpoints.parts import PARTS, SINGLE_FRAME
     from paintsundo_models.errors import CheckpointError
-    from paintsundo_models.parts import PARTS, SINGLE_FRAME
 
     name = DTYPES[options.dtype]
     try:

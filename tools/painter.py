@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paintsundo_models.constants import DEMO_NAME, NONE_FOUND
+from paintsundo_models.operation_steps import parse_operation_steps
+
 from .comfy_client import CancelledRunError, ExecutionError, Json, PromptError
-from .host import Host, HostError, has_accelerator, tail, work_folder
+from .command import CommandError
+from .installation import Installation, has_accelerator
 from .pictures import PictureError, contact_sheet, load_picture, png_bytes
+from .pinned_comfyui import tail, work_folder
 from .progress import RunProgress
 from .server import ComfyServer
 from .workflow import Workflow, WorkflowError, combo_options
@@ -27,7 +32,6 @@ SINGLE_LOADER, MULTI_LOADER = "PaintsUndoSingleFrameLoader", "PaintsUndoMultiFra
 TAGGER, KEYFRAMES, PAIRS = "PaintsUndoTagger", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
 INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
 
-DEMO_CHECKPOINT = "PaintsUndo demo (built in)"
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
 PNG_SEQUENCE = "png sequence"
 
@@ -47,15 +51,15 @@ def pick_checkpoints(object_info: Json) -> Checkpoints:
     Never one of each: together they paint nothing.
 
     Raises:
-        HostError: the demo's files are not there either.
+        CommandError: the demo's files are not there either.
     """
     lists = [combo_options(object_info, loader, "checkpoint") for loader in (SINGLE_LOADER, MULTI_LOADER)]
-    installed = [[name for name in names if name != DEMO_CHECKPOINT] for names in lists]
+    installed = [[name for name in names if name != DEMO_NAME] for names in lists]
     if all(installed):
         return Checkpoints(False, installed[0][0], installed[1][0])
-    if all(DEMO_CHECKPOINT in names for names in lists):
-        return Checkpoints(True, DEMO_CHECKPOINT, DEMO_CHECKPOINT)
-    raise HostError(
+    if all(DEMO_NAME in names for names in lists):
+        return Checkpoints(True, DEMO_NAME, DEMO_NAME)
+    raise CommandError(
         "No PaintsUndo checkpoints are installed, and the demo's files are missing from paintsundo_models/demo. "
         "Get the pack anew, or install the released checkpoints (README.md, Models)."
     )
@@ -63,22 +67,22 @@ def pick_checkpoints(object_info: Json) -> Checkpoints:
 
 @contextlib.contextmanager
 def server_errors() -> Iterator[None]:
-    """Turn what can go wrong in a run into HostError, whose text paint.py shows."""
+    """Turn what can go wrong in a run into CommandError, whose text paint.py shows."""
     try:
         yield
     except (PictureError, PromptError, WorkflowError, ExecutionError, OSError) as error:
-        raise HostError(str(error)) from error
+        raise CommandError(str(error)) from error
     except CancelledRunError as error:
         raise KeyboardInterrupt from error
 
 
-def serve(root: Path, host: Host, port: int, use_cpu: bool) -> None:
+def serve(root: Path, installation: Installation, port: int, use_cpu: bool) -> None:
     """Run ComfyUI with the pack until Ctrl-C, and say where."""
     print("Starting ComfyUI ...")
-    with make_server(root, host, port=port, use_cpu=use_cpu) as server:
+    with make_server(root, installation, port=port, use_cpu=use_cpu) as server:
         print(f"ComfyUI with PaintsUndo is at {server.url}")
         print(f"  workflows: in the page's menu, Workflow > Browse Templates > {server.pack_folder}")
-        print(f"  models:    {models_folder(root, host) / 'paintsundo'}")
+        print(f"  models:    {models_folder(root, installation) / 'paintsundo'}")
         print(f"  log:       {server.log}")
         print("Ctrl-C ends it.")
         try:
@@ -86,60 +90,68 @@ def serve(root: Path, host: Host, port: int, use_cpu: bool) -> None:
         except KeyboardInterrupt:
             print("\nEnding ComfyUI.")
             return
-        raise HostError(f"ComfyUI ended by itself (exit code {code}):\n{tail(server.log, 25)}")
+        raise CommandError(f"ComfyUI ended by itself (exit code {code}):\n{tail(server.log, 25)}")
 
 
-def models_folder(root: Path, host: Host) -> Path:
+def models_folder(root: Path, installation: Installation) -> Path:
     """Models folder of the ComfyUI that runs."""
-    return (work_folder(root) / "base" if host.is_pinned else host.comfyui) / "models"
+    return (work_folder(root) / "base" if installation.is_pinned else installation.comfyui) / "models"
 
 
 def make_server(
-    root: Path, host: Host, *, port: int = 0, use_cpu: bool = False, is_painting: bool = False
+    root: Path, installation: Installation, *, port: int = 0, use_cpu: bool = False, is_painting: bool = False
 ) -> ComfyServer:
     """The server of both commands: the pinned host with folders in .host, or a user's own with its own folders."""
     work = work_folder(root)
     return ComfyServer(
-        host,
+        installation,
         root,
         work / "run",
-        base_directory=work / "base" if host.is_pinned else None,
+        base_directory=work / "base" if installation.is_pinned else None,
         port=port,
         use_cpu=use_cpu,
         only_pack=is_painting,
     )
 
 
-def paint(root: Path, host: Host, options: argparse.Namespace) -> None:
+def paint(root: Path, installation: Installation, options: argparse.Namespace) -> None:
     """Make the painting video of options.picture, show how far it is, and say what came out.
 
     Raises:
-        HostError: anything that went wrong, in words.
+        CommandError: anything that went wrong, in words.
     """
     started = time.monotonic()
     with server_errors():
         picture = load_picture(options.picture)
         print(f"{options.picture.name}: {picture.width} x {picture.height} pixels. Starting ComfyUI ...")
-        with make_server(root, host, use_cpu=options.cpu, is_painting=True) as server:
+        with make_server(root, installation, use_cpu=options.cpu, is_painting=True) as server:
             try:
-                files, checkpoints = _run(root, host, server, options, picture)
+                files, checkpoints = _run(root, installation, server, options, picture)
             except ConnectionError as error:
-                raise HostError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
+                raise CommandError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
             result = _shown(files)
             sheet = contact_sheet(files, unused_path(result.with_name(result.stem + "_frames.png")))
-    _report(result, sheet, models_folder(root, host) / "paintsundo", checkpoints, time.monotonic() - started)
+    _report(
+        result,
+        sheet,
+        models_folder(root, installation) / "paintsundo",
+        checkpoints,
+        time.monotonic() - started,
+    )
 
 
 def _run(
-    root: Path, host: Host, server: ComfyServer, options: argparse.Namespace, picture: "Image"
+    root: Path, installation: Installation, server: ComfyServer, options: argparse.Namespace, picture: "Image"
 ) -> tuple[list[Path], Checkpoints]:
     client = server.client
     object_info = client.object_info()
     if VIDEO not in object_info:
-        raise HostError(f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}")
+        raise CommandError(
+            f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}"
+        )
     checkpoints = pick_checkpoints(object_info)
     file = choose_workflow(options, checkpoints)
-    print(_describe(checkpoints, file, options.cpu or not has_accelerator(host.python)))
+    print(_describe(checkpoints, file, options.cpu or not has_accelerator(installation.python)))
     workflow = Workflow.load(root / file, object_info)
     data = png_bytes(picture)
     workflow.set_widget("LoadImage", "image", client.upload_image(data, upload_name(options.picture, data)))
@@ -158,7 +170,7 @@ def _run(
     (video,) = workflow.nodes_of_type(VIDEO)
     results = outputs.get(str(video["id"]), {}).get("images", [])
     if not results:
-        raise HostError(f"The workflow ended without a video. The log is {server.log}")
+        raise CommandError(f"The workflow ended without a video. The log is {server.log}")
     return _download(server, results, target), checkpoints
 
 
@@ -173,9 +185,6 @@ def segment_count(operation_steps: str) -> int:
     Raises:
         WorkflowError: what the node would refuse, in its words.
     """
-    # The node's own reading of the text, from this clone: paint.py has it on its path.
-    from paintsundo_models.operation_steps import parse_operation_steps
-
     try:
         return len(parse_operation_steps(operation_steps)) + 1
     except ValueError as error:
@@ -249,7 +258,7 @@ def _format(workflow: Workflow, options: argparse.Namespace) -> str | None:
 
 
 def _installed(names: list[str]) -> list[str]:
-    return [name for name in names if not name.startswith("(")]  # "(none found)" stands in an empty list
+    return [name for name in names if name != NONE_FOUND]
 
 
 def _describe(checkpoints: Checkpoints, workflow: Path, is_cpu: bool) -> str:

@@ -12,7 +12,9 @@ from pathlib import Path
 from types import TracebackType
 
 from .comfy_client import ComfyClient
-from .host import Host, HostError, has_accelerator, tail
+from .command import CommandError
+from .installation import Installation, has_accelerator
+from .pinned_comfyui import tail
 
 LAUNCHER = Path(__file__).with_name("launch_comfyui.py")
 DATA_FOLDERS = ("models", "input", "output", "user", "custom_nodes")
@@ -40,7 +42,7 @@ class ComfyServer:
 
     def __init__(
         self,
-        host: Host,
+        installation: Installation,
         pack: Path,
         work: Path,
         *,
@@ -51,7 +53,7 @@ class ComfyServer:
         only_pack: bool = False,
         extra_args: Sequence[str] = (),
     ) -> None:
-        self.host, self.pack, self.work = host, pack, work
+        self.installation, self.pack, self.work = installation, pack, work
         self.base_directory, self.pack_folder = base_directory, pack_folder
         self.port = port or free_port()
         self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
@@ -72,7 +74,7 @@ class ComfyServer:
 
     def __enter__(self) -> "ComfyServer":
         if not _is_free(self.port):
-            raise HostError(
+            raise CommandError(
                 f"Port {self.port} is in use (by another ComfyUI, perhaps). Choose another with --port."
             )
         self.work.mkdir(parents=True, exist_ok=True)
@@ -131,7 +133,7 @@ class ComfyServer:
         arguments += ["--database-url", "sqlite:///:memory:"]
         # A ComfyUI that starts empties its temp folder, which another one may be using.
         arguments += ["--temp-directory", str(self._scratch)]
-        if self.use_cpu or not has_accelerator(self.host.python):
+        if self.use_cpu or not has_accelerator(self.installation.python):
             # ComfyUI's own choice on a CPU (sub-quadratic attention) is many times slower than torch's.
             arguments += ["--cpu", "--use-pytorch-cross-attention"]
         extra_paths: dict[str, str] = {}
@@ -142,7 +144,7 @@ class ComfyServer:
             arguments += ["--base-directory", str(self.base_directory)]
             installed_as = self.pack_folder
         else:
-            installed_as = installed_name(self.pack, self.host.comfyui)
+            installed_as = installed_name(self.pack, self.installation.comfyui)
             if installed_as is None:
                 installed_as = self.pack_folder
                 place_pack(self.pack, self._scratch / "custom_nodes" / self.pack_folder)
@@ -154,20 +156,22 @@ class ComfyServer:
             config.parent.mkdir(parents=True, exist_ok=True)
             config.write_text(json.dumps({"paintsundo": extra_paths}), encoding="utf-8")  # JSON is YAML too
             arguments += ["--extra-model-paths-config", str(config)]
-        main_py = self.host.comfyui / "main.py"
-        return [str(self.host.python), str(LAUNCHER), str(main_py), *arguments, *self.extra_args]
+        main_py = self.installation.comfyui / "main.py"
+        return [str(self.installation.python), str(LAUNCHER), str(main_py), *arguments, *self.extra_args]
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
         while time.monotonic() < deadline:
             if not self.is_running:
-                raise HostError(f"ComfyUI ended while starting:\n{tail(self.log, 25)}\nIts log is {self.log}")
+                raise CommandError(
+                    f"ComfyUI ended while starting:\n{tail(self.log, 25)}\nIts log is {self.log}"
+                )
             try:
                 self.client.system_stats()
                 return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
-        raise HostError(
+        raise CommandError(
             f"ComfyUI did not answer within {SECONDS_TO_START} s:\n{tail(self.log, 25)}\nIts log is {self.log}"
         )
 

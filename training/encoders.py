@@ -8,11 +8,11 @@ import comfy.sd
 import torch
 from torch import Tensor
 
+from paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from paintsundo_models.constants import DEFAULT_KEYFRAME_NEGATIVE, DEFAULT_SEGMENT_PROMPT
 from paintsundo_models.host.clip_vision import build_clip_vision, encode_any_aspect
 from paintsundo_models.host.sampling import encode_prompt
 from paintsundo_models.host.text import load_text_encoder
-from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 from tools.seeded_checkpoint import seeded_tensor
 
 from .settings import Networks

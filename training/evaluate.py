@@ -11,13 +11,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
-    sys.exit("evaluate.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
-from tools.host import Host  # noqa: E402
-from tools.painter import DEMO_CHECKPOINT  # noqa: E402
-from tools.under_host import prepare, run_command_under_host  # noqa: E402
+from tools.python_guard import require_python  # noqa: E402
+
+require_python("evaluate.py")
+
+from paintsundo_models.constants import DEMO_NAME  # noqa: E402
+from tools.installation import Installation  # noqa: E402
+from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -26,8 +28,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         prog="evaluate.py",
         description="Measure checkpoints on held-out pictures through the nodes, on the CPU, and write the page about it.",
     )
-    parser.add_argument("--single", default=DEMO_CHECKPOINT, help="single-frame checkpoint, as in its loader")
-    parser.add_argument("--multi", default=DEMO_CHECKPOINT, help="multi-frame checkpoint, as in its loader")
+    parser.add_argument("--single", default=DEMO_NAME, help="single-frame checkpoint, as in its loader")
+    parser.add_argument("--multi", default=DEMO_NAME, help="multi-frame checkpoint, as in its loader")
     parser.add_argument("--pictures", type=_positive, default=64, help="pictures for keyframes (default: 64)")
     parser.add_argument("--segments", type=_positive, default=64, help="segments (default: 64)")
     parser.add_argument(
@@ -71,17 +73,17 @@ def main() -> int:
     """Run the command; return its exit code."""
     options = arguments()
     requirements = ROOT / "training" / "requirements.txt"
-    return run_command_under_host(
-        __file__, requirements, lambda host: measure(options, host), ValueError, OSError
+    return run_command_under_comfyui(
+        __file__, requirements, lambda installation: measure(options, installation), ValueError, OSError
     )
 
 
-def measure(options: argparse.Namespace, host: Host) -> int:
+def measure(options: argparse.Namespace, installation: Installation) -> int:
     """Measure, write the page and show the table; return the exit code."""
     prepare(threads=1)  # the networks run in the server
     from training import evaluation, evaluation_page, evaluation_run
 
-    results = evaluation_run.evaluate(host, options, command_line(options))
+    results = evaluation_run.evaluate(installation, options, command_line(options))
     page = evaluation_page.write(results, options.output)
     if options.save_results:
         options.save_results.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from tools.comfy_client import ComfyClient, Json, Prompt
-from tools.host import Host, HostError, tail
+from tools.command import CommandError
+from tools.installation import Installation
 from tools.painter import (
     FAST_WORKFLOW,
     INTERPOLATE,
@@ -26,6 +27,7 @@ from tools.painter import (
     server_errors,
 )
 from tools.pictures import png_bytes
+from tools.pinned_comfyui import tail
 from tools.workflow import Workflow, widgets_of
 
 from .evaluation import KEYFRAME_STEPS, Deviation, score_deviation, score_keyframes, score_segment
@@ -144,7 +146,7 @@ class Evaluator:
         prompt["save"] = self.node(SAVE, images=["make", 0], filename_prefix="evaluation")
         files = self.client.run(prompt)["save"]["images"]
         if len(files) != len(truth):
-            raise HostError(f"The {what} are {len(files)} pictures, and {len(truth)} were expected.")
+            raise CommandError(f"The {what} are {len(files)} pictures, and {len(truth)} were expected.")
         height, width = truth.shape[1:3]
         pictures = []
         for file in files:
@@ -170,16 +172,16 @@ def held_out_pictures(count: int) -> ProceduralSequences:
     return ProceduralSequences(HELD_OUT_SEED, available, sizes)
 
 
-def evaluate(host: Host, options: argparse.Namespace, command: str) -> Results:
+def evaluate(installation: Installation, options: argparse.Namespace, command: str) -> Results:
     """Measure the checkpoints that the options name.
 
     Raises:
-        HostError: anything that went wrong with the server, in words.
+        CommandError: anything that went wrong with the server, in words.
         ValueError: more pictures are asked for than there are.
     """
     source = held_out_pictures(max(options.pictures, options.segments))
     with tempfile.TemporaryDirectory(prefix="paintsundo-evaluation-") as folder, server_errors():
-        server = make_server(ROOT, host, use_cpu=True, is_painting=True)
+        server = make_server(ROOT, installation, use_cpu=True, is_painting=True)
         # Hundreds of pictures, none of which anyone looks for among their own.
         for name in ("input", "output"):
             (Path(folder) / name).mkdir()
@@ -188,12 +190,12 @@ def evaluate(host: Host, options: argparse.Namespace, command: str) -> Results:
             try:
                 evaluator = Evaluator(server.client, options.single, options.multi)
                 if KEYFRAMES not in evaluator.object_info:
-                    raise HostError(
+                    raise CommandError(
                         f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}"
                     )
                 return _measure(evaluator, source, options, command)
             except ConnectionError as error:
-                raise HostError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
+                raise CommandError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
 
 
 def _measure(

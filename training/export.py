@@ -9,11 +9,11 @@ from comfy.diffusers_convert import vae_conversion_map
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from paintsundo_models.checkpoints import read_checkpoint, save_single_file
+from paintsundo_models.checkpoints.files import read_checkpoint, save_single_file
+from paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from paintsundo_models.constants import FRAMES_PER_SEGMENT, TRAINED_SIZES_KEY
 from paintsundo_models.host.multi_frame import PROJECTION_PREFIX
 from paintsundo_models.multi_frame.vae import KEY_RENAMES
-from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import encoders
 from .networks import PROJECTION_HEAD_CHANNELS, single_frame_config

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from paintsundo_models.checkpoints import read_checkpoint
+from paintsundo_models.checkpoints.files import read_checkpoint
+from paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from paintsundo_models.host.multi_frame import PROJECTION_PREFIX
-from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import networks
 from .export import image_vae_names, single_frame_names, video_vae_names

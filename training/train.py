@@ -10,12 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("image_vae", "image_decoder", "latents", "video_vae", "single_frame", "multi_frame", "export")
 
-if sys.version_info < (3, 10):  # noqa: UP036  older Pythons get this far, and deserve the reason
-    sys.exit("train.py needs Python 3.10 or newer; this is {}.{}.".format(*sys.version_info))
 sys.path.insert(0, str(ROOT))
 
+from tools.python_guard import require_python  # noqa: E402
+
+require_python("train.py")
+
 from tools.command import run_command  # noqa: E402
-from tools.under_host import host_of_this_run, prepare, run_under_host  # noqa: E402
+from tools.under_comfyui import installation_of_this_run, prepare, run_under_comfyui  # noqa: E402
 from training.settings import load_settings  # noqa: E402
 
 
@@ -70,8 +72,8 @@ def main() -> int:
 def train(options: argparse.Namespace) -> int:
     """Do the stages under the host's Python; return the exit code."""
     settings = load_settings(options.settings)  # first: what is wrong there shows before ComfyUI is made
-    if host_of_this_run() is None:
-        return run_under_host(__file__, ROOT / "training" / "requirements.txt")
+    if installation_of_this_run() is None:
+        return run_under_comfyui(__file__, ROOT / "training" / "requirements.txt")
     prepare(options.threads)
     from training import trainer
 

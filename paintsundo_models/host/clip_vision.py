@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checkpoints import check_tensors
+from ..checkpoints.files import check_tensors
 from ..errors import UnsupportedCheckpointError
 from .patchers import shapes_of, shapes_of_network
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import folder_paths
 
-from ..checkpoints import PUBLISHED_AT, find_checkpoints
+from ..checkpoints.files import PUBLISHED_AT, find_checkpoints
+from ..constants import DEMO_NAME
 from ..errors import CheckpointNotFoundError
 
 FOLDER_KEY = "paintsundo"
 SEARCHED_KEYS = (FOLDER_KEY, "diffusers")
-DEMO_NAME = "PaintsUndo demo (built in)"
 DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo"
 """Small trained checkpoints of both models come with the pack: <kind>.safetensors each."""
 

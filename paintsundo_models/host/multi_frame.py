@@ -15,12 +15,12 @@ import torch
 from comfy.model_base import ModelType
 from torch import Tensor
 
+from ..checkpoints.parts import MULTI_FRAME_LOADER
 from ..constants import DEFAULT_FS, DEFAULT_GUIDANCE_RESCALE
+from ..multi_frame.process import ScaledZeroSNRSampling
 from ..multi_frame.projection import ImageProjectionParams
-from ..multi_frame.sampling import GuidanceInterval, GuidanceRescale, ScaledZeroSNRSampling
 from ..multi_frame.unet import UNet3D, UNet3DParams
-from ..multi_frame.windows import TemporalWindow
-from ..parts import MULTI_FRAME_LOADER
+from .model_options import with_guidance
 from .patchers import build_diffusion_model
 from .text import check_prompt_width
 
@@ -31,11 +31,6 @@ FS = "paintsundo_fs"
 """Conditioning key: the frame-rate number that the model was trained with."""
 
 PROJECTION_PREFIX = "image_proj."  # UNet3D.image_proj
-
-
-POST_CFG = "sampler_post_cfg_function"
-CALC_CONDS = "sampler_calc_cond_batch_function"
-"""The host's own keys of a MODEL's options: a list of functions, and one function."""
 
 
 class VideoLatent(comfy.latent_formats.SD15):
@@ -145,65 +140,3 @@ def load_multi_frame_unet(
     wide_in_fp8 = (PROJECTION_PREFIX,)
     patcher = build_diffusion_model(config, tensors, path, origin, dtype, disable_dynamic, wide_in_fp8)
     return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)
-
-
-def multi_frame_sampling(model: comfy.model_patcher.ModelPatcher) -> ScaledZeroSNRSampling:
-    """The process of the multi-frame MODEL.
-
-    Raises:
-        ValueError: the MODEL has another process.
-    """
-    sampling = model.get_model_object("model_sampling")
-    if not isinstance(sampling, ScaledZeroSNRSampling):
-        raise ValueError(
-            "This MODEL is not the multi-frame one (or a ModelSampling node replaced its process). "
-            "Connect the MODEL of the PaintsUndo Multi-Frame Loader."
-        )
-    return sampling
-
-
-def with_temporal_window(
-    model: comfy.model_patcher.ModelPatcher, window: str
-) -> comfy.model_patcher.ModelPatcher:
-    """A copy of the MODEL whose spatial self-attentions also read other frames; window: one of TEMPORAL_WINDOWS.
-
-    Raises:
-        ValueError: the MODEL has another process, or there is no such window.
-    """
-    multi_frame_sampling(model)
-    model = model.clone()
-    model.set_model_attn1_patch(TemporalWindow(window))
-    return model
-
-
-def with_guidance(
-    model: comfy.model_patcher.ModelPatcher, rescale: float, start: float, end: float
-) -> comfy.model_patcher.ModelPatcher:
-    """A copy of the MODEL with this guidance instead of the one it has.
-
-    Args:
-        model: MODEL of the multi-frame checkpoint.
-        rescale: 0 (plain guidance) to 1.
-        start: share of the sampling, 0 to 1, from which guidance is on.
-        end: share of the sampling at which it goes off.
-
-    Raises:
-        ValueError: when start is past end, or when the MODEL has another process.
-    """
-    if start > end:
-        raise ValueError(
-            f"Guidance starts at {start:g} and ends at {end:g}; the start must not be past the end."
-        )
-    model = model.clone()
-    sampling = multi_frame_sampling(model)
-    options: dict[str, Any] = model.model_options
-    others = [f for f in options.get(POST_CFG, []) if not isinstance(f, GuidanceRescale)]
-    options[POST_CFG] = others
-    if rescale > 0:
-        model.set_model_sampler_post_cfg_function(GuidanceRescale(rescale))
-    if isinstance(options.get(CALC_CONDS), GuidanceInterval):
-        del options[CALC_CONDS]
-    if (start, end) != (0.0, 1.0):
-        interval = GuidanceInterval(sampling.percent_to_sigma(start), sampling.percent_to_sigma(end))
-        model.set_model_sampler_calc_cond_batch_function(interval)
-    return model

@@ -11,7 +11,7 @@ import comfy.utils
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints import check_tensors
+from ..checkpoints.files import check_tensors
 
 FP8_TYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 

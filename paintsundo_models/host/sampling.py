@@ -1,6 +1,7 @@
 """Prompts and sampling through the host, as its own CLIP Text Encode, KSampler and SamplerCustom do."""
 
 import inspect
+from dataclasses import dataclass
 
 import comfy.model_patcher
 import comfy.sample
@@ -12,10 +13,21 @@ import torch
 from torch import Tensor
 
 from ..errors import OverflowedNumbersError
-from .memo import remembered
+from .encoding_cache import remembered
 
 Conditioning = list
 """The host's CONDITIONING: a list of [tokens (1, N, D), dict]."""
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to sample, in the host's words."""
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
 
 
 def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:

@@ -18,8 +18,8 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import Timestep
 from comfy.model_base import ModelType
 from torch import Tensor
 
-from ..checkpoints import check_tensors
-from ..parts import SINGLE_FRAME_LOADER
+from ..checkpoints.files import check_tensors
+from ..checkpoints.parts import SINGLE_FRAME_LOADER
 from ..schedule import SINGLE_FRAME_BETAS
 from .patchers import build_diffusion_model, shapes_of
 from .text import check_prompt_width

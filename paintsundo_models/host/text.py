@@ -16,8 +16,8 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ..checkpoints import check_tensors
-from ..parts import MULTI_FRAME, SINGLE_FRAME
+from ..checkpoints.files import check_tensors
+from ..checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from .patchers import shapes_of, shapes_of_network
 
 MAX_TOKENS = 77

@@ -11,9 +11,9 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ..images import resize_and_center_crop
 from ..layout import fold_time
 from ..multi_frame.vae import FRAMES_PER_SLICE, VideoAutoencoder, VideoVAEParams
+from ..pictures.resizing import resize_and_center_crop
 from .patchers import archive_dtypes, load_strictly, make_patcher
 
 PIXELS_PER_LATENT = 8

@@ -12,17 +12,17 @@ import comfy.model_base
 import comfy.model_management
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.host.multi_frame import MultiFrameConfig
-from paintsundo_pack.paintsundo_models.host.video_vae import memory_used_decode, memory_used_encode
+from paintsundo_pack.paintsundo_models.installation.multi_frame import MultiFrameConfig
+from paintsundo_pack.paintsundo_models.installation.video_vae import memory_used_decode, memory_used_encode
 
 from benchmarks import table
 from benchmarks.live_memory import peak_of
-from tools.host import Host
-from tools.under_host import HOST_VARIABLE
+from tools.installation import Installation
+from tools.under_comfyui import INSTALLATION_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 COMFY = os.environ.get("COMFYUI_PATH", str(ROOT.parents[1]))
-HOST = Host(Path(sys.executable), Path(COMFY), is_pinned=False)
+HOST = Installation(Path(sys.executable), Path(COMFY), is_pinned=False)
 STAGES = [
     "keyframe prompts",
     "image VAE encode",
@@ -41,7 +41,12 @@ def start(script, *arguments):
     """A command of benchmarks/ under this Python, on one thread, without the search for a host."""
     return subprocess.Popen(
         [sys.executable, ROOT / "benchmarks" / script, *arguments],
-        env={**os.environ, HOST_VARIABLE: HOST.encode(), "COMFYUI_PATH": COMFY, "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            INSTALLATION_VARIABLE: HOST.encode(),
+            "COMFYUI_PATH": COMFY,
+            "OMP_NUM_THREADS": "1",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

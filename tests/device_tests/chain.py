@@ -13,8 +13,8 @@ _spec.loader.exec_module(importlib.util.module_from_spec(_spec))  # ComfyUI and 
 
 import comfy.model_management as mm  # noqa: E402
 import torch  # noqa: E402
-from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading  # noqa: E402
-from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings  # noqa: E402
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments  # noqa: E402
+from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings  # noqa: E402
 
 SINGLE, MULTI, DTYPE, MEMORY = sys.argv[1:]
 STEPS = 3 if DTYPE == "fp32" else 1  # half precision takes many times as long on most processors
@@ -35,7 +35,7 @@ def chain(dtype):
         height=64,
     )
     multi = loading.load_multi_frame(MULTI, dtype)
-    frames = interpolation.interpolate(
+    frames = segments.interpolate(
         *multi,
         (pictures[:1], pictures[1:]),
         "1girl",

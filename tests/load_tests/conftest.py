@@ -7,8 +7,8 @@ import comfy.model_management
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models import loading
-from paintsundo_pack.paintsundo_models.checkpoints import Checkpoint, read_checkpoint
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
+from paintsundo_pack.paintsundo_models.checkpoints.files import Checkpoint, read_checkpoint
+from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from safetensors.torch import load_file, save_file
 
 NAMES = {SINGLE_FRAME: "single_frame", MULTI_FRAME: "multi_frame"}

@@ -6,8 +6,10 @@ import json
 import comfy.model_management
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import detection, loading
-from paintsundo_pack.paintsundo_models.checkpoints import PUBLISHED_AT, save_single_file
+from paintsundo_pack.paintsundo_models import loading
+from paintsundo_pack.paintsundo_models.checkpoints import detection
+from paintsundo_pack.paintsundo_models.checkpoints.files import PUBLISHED_AT, save_single_file
+from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 from paintsundo_pack.paintsundo_models.errors import (
     CheckpointError,
     CheckpointMismatchError,
@@ -15,7 +17,6 @@ from paintsundo_pack.paintsundo_models.errors import (
     CorruptCheckpointError,
     UnsupportedCheckpointError,
 )
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 from safetensors.torch import save_file
 
 KINDS = [SINGLE_FRAME, MULTI_FRAME]

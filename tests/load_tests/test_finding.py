@@ -5,15 +5,15 @@ import os
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.checkpoints import (
+from paintsundo_pack.paintsundo_models.checkpoints.files import (
     UNREADABLE,
     find_checkpoints,
     kind_on_disk,
     save_single_file,
 )
+from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from paintsundo_pack.paintsundo_models.errors import CheckpointNotFoundError
 from paintsundo_pack.paintsundo_models.host import folders
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 from safetensors.torch import save_file
 
 OPERATION_STEP = ("add_embedding.linear_1.weight", "down_blocks.0.attentions.0.norm.weight")

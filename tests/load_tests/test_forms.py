@@ -6,13 +6,13 @@ import comfy.model_management
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models import loading
-from paintsundo_pack.paintsundo_models.checkpoints import (
+from paintsundo_pack.paintsundo_models.checkpoints.files import (
     WEIGHT_DTYPES,
     read_checkpoint,
     read_tensors,
     save_single_file,
 )
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
+from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, PARTS, SINGLE_FRAME
 
 KINDS = [SINGLE_FRAME, MULTI_FRAME]
 LOADERS = {SINGLE_FRAME: loading.load_single_frame, MULTI_FRAME: loading.load_multi_frame}

@@ -6,9 +6,9 @@ import comfy.ops
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models import loading
+from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from paintsundo_pack.paintsundo_models.host.patchers import remember_loader
 from paintsundo_pack.paintsundo_models.host.video_vae import memory_used_decode, memory_used_encode
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 KINDS = [SINGLE_FRAME, MULTI_FRAME]
 LOADERS = {SINGLE_FRAME: loading.load_single_frame, MULTI_FRAME: loading.load_multi_frame}

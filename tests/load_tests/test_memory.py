@@ -106,8 +106,8 @@ def main(conftest, folder):
     spec = importlib.util.spec_from_file_location("conftest", conftest)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     from paintsundo_pack.paintsundo_models import loading
-    from paintsundo_pack.paintsundo_models.checkpoints import read_checkpoint
-    from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
+    from paintsundo_pack.paintsundo_models.checkpoints.files import read_checkpoint
+    from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 
     def weights_of(built):
         network = next(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.checkpoints import read_checkpoint, read_tensors
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
+from paintsundo_pack.paintsundo_models.checkpoints.files import read_checkpoint, read_tensors
+from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 
 COMMAND = Path(__file__).resolve().parents[2] / "tools" / "pack_checkpoint.py"
 # Runs the command several times in one process, and says what it gave.

@@ -11,12 +11,18 @@ import comfy.utils
 import pytest
 import torch
 from comfy.ldm.models.autoencoder import AutoencoderKL
-from paintsundo_pack.paintsundo_models import detection, loading
-from paintsundo_pack.paintsundo_models.checkpoints import Checkpoint
+from paintsundo_pack.paintsundo_models import loading
+from paintsundo_pack.paintsundo_models.checkpoints import detection
+from paintsundo_pack.paintsundo_models.checkpoints.files import Checkpoint
+from paintsundo_pack.paintsundo_models.checkpoints.parts import (
+    MULTI_FRAME,
+    PARTS,
+    SINGLE_FRAME,
+    identify_part,
+)
 from paintsundo_pack.paintsundo_models.host.clip_vision import clip_vision_config
 from paintsundo_pack.paintsundo_models.multi_frame.projection import ImageProjectionParams
 from paintsundo_pack.paintsundo_models.multi_frame.vae import KEY_RENAMES, VideoVAEParams
-from paintsundo_pack.paintsundo_models.parts import MULTI_FRAME, PARTS, SINGLE_FRAME, identify_part
 
 NAMES = {SINGLE_FRAME: "single_frame", MULTI_FRAME: "multi_frame"}
 META = torch.device("meta")

@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
+from paintsundo_pack.paintsundo_models import keyframes, loading
+from paintsundo_pack.paintsundo_models.checkpoints.detection import trained_sizes
 from paintsundo_pack.paintsundo_models.constants import TRAINED_SIZES_KEY
-from paintsundo_pack.paintsundo_models.detection import trained_sizes
+from paintsundo_pack.paintsundo_models.pictures import sizes
 
 from tools.seeded_checkpoint import write_seeded_checkpoints
 
@@ -37,8 +38,8 @@ def test_pictures_take_the_nearest_trained_size(checkpoints, picture, expected):
 def test_segments_take_the_nearest_trained_size(checkpoints):
     vae = loading.load_multi_frame(checkpoints[1])[2]
     image = torch.rand(1, 90, 50, 3)
-    assert interpolation.frame_size("nearest trained size", image, vae.trained_sizes) == (128, 64)
-    assert interpolation.frame_size("nearest trained size", image) == (512, 320)
+    assert sizes.frame_size("nearest trained size", image, vae.trained_sizes) == (128, 64)
+    assert sizes.frame_size("nearest trained size", image) == (512, 320)
     assert vae.with_references(image, image).trained_sizes == vae.trained_sizes
 
 

@@ -7,11 +7,10 @@ import comfy.sample
 import pytest
 import torch
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
-from paintsundo_pack.nodes.interpolation import Guidance, TemporalWindowNode
-from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
+from paintsundo_pack.nodes.multi_frame_sampling import Guidance, TemporalWindowNode
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments
 from paintsundo_pack.paintsundo_models.errors import OverflowedNumbersError
-from paintsundo_pack.paintsundo_models.host.sampling import encode_prompt
-from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings, encode_prompt
 from paintsundo_pack.paintsundo_models.operation_steps import parse_operation_steps
 
 STEPS = [0, 200, 400, 600, 800, 999]
@@ -44,7 +43,7 @@ def predict(single_frame, picture, steps, sampler="dpmpp_2m", **kwargs):
 def segment(multi_frame, start, end, sampler="paintsundo_ddim", scheduler="trailing", seed=5, model=None):
     own, clip, vae, clip_vision = multi_frame
     settings = SamplerSettings(seed=seed, steps=2, cfg=7.5, sampler_name=sampler, scheduler=scheduler)
-    return interpolation.interpolate(
+    return segments.interpolate(
         model or own,
         clip,
         vae,
@@ -117,7 +116,7 @@ def test_guidance_over_no_interval_equals_cfg_1(multi_frame, pictures):
     off = Guidance.execute(model, rescale=0.0, start=1.0, end=1.0).args[0]
     settings = [SamplerSettings(5, 2, cfg, "euler", "simple") for cfg in (7.5, 1.0)]
     frames = [
-        interpolation.interpolate(
+        segments.interpolate(
             m,
             clip,
             vae,
@@ -176,9 +175,9 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
     with pytest.raises(ValueError, match=r"shape \(batch, height, width, channels\).*\(80, 100, 3\)"):
         predict(single_frame, pictures[0], [5])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
-        interpolation.interpolation_conditioning([], [], multi_frame[3], vae, pictures[:1], pictures[1:2])
+        segments.interpolation_conditioning([], [], multi_frame[3], vae, pictures[:1], pictures[1:2])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
-        interpolation.trailing_sigmas(model, 5)
+        segments.trailing_sigmas(model, 5)
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
         Guidance.execute(model, rescale=0.7, start=0.0, end=1.0)
 
@@ -186,12 +185,12 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
 def test_trailing_denoise_too_small_names_the_smallest_that_works(multi_frame):
     model = multi_frame[0]
     with pytest.raises(ValueError, match=r"steps 50 and denoise 0.04 .* 1250 steps.*is 0.05; raise denoise"):
-        interpolation.trailing_sigmas(model, 50, 0.04)
+        segments.trailing_sigmas(model, 50, 0.04)
     for steps in (50, 7, 333, 1000):
         with pytest.raises(ValueError, match="smallest denoise") as raised:
-            interpolation.trailing_sigmas(model, steps, 0.004)
+            segments.trailing_sigmas(model, steps, 0.004)
         smallest = float(re.search(r"steps is ([\d.]+);", str(raised.value))[1])
-        assert len(interpolation.trailing_sigmas(model, steps, smallest)) == steps + 1
+        assert len(segments.trailing_sigmas(model, steps, smallest)) == steps + 1
 
 
 @pytest.mark.parametrize("sampler", ["dpm_2", "uni_pc", "heun"])

@@ -5,8 +5,8 @@ import weakref
 
 import torch
 from comfy import model_management
-from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
-from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 
 SETTINGS = SamplerSettings(7, 1, 3.0, "euler", "normal")
 
@@ -17,7 +17,7 @@ def run_chain(single_frame, multi_frame, picture):
     ends = (made[:1], made[1:])
     size = "size of the pictures"
     model, clip, vae, clip_vision = multi_frame
-    return interpolation.interpolate(model, clip, vae, clip_vision, ends, "a", "", SETTINGS, resolution=size)
+    return segments.interpolate(model, clip, vae, clip_vision, ends, "a", "", SETTINGS, resolution=size)
 
 
 def networks(single_frame, multi_frame):

@@ -5,7 +5,7 @@ import asyncio
 import execution
 import pytest
 from paintsundo_pack.nodes import NODES
-from paintsundo_pack.nodes.keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
+from paintsundo_pack.nodes.predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
 
 import nodes
 
@@ -54,7 +54,7 @@ def test_linked_widgets_are_left_to_the_run(node):
 
 
 def test_video_node_s_lists_pass_the_host_and_are_read(validate):
-    from paintsundo_pack.nodes.video import AssembleVideo
+    from paintsundo_pack.nodes.assemble_video import AssembleVideo
 
     assert validate(AssembleVideo, fps=50.0, format="gif", filename_prefix="a") == []
     errors = validate(AssembleVideo, fps=60.0, format="gif", filename_prefix="a")

@@ -6,8 +6,13 @@ import shutil
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.nodes.loaders import NONE_FOUND, MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
-from paintsundo_pack.paintsundo_models.checkpoints import WEIGHT_DTYPES, read_tensors
+from paintsundo_pack.nodes.load_checkpoints import (
+    NONE_FOUND,
+    MultiFrameLoader,
+    SaveCheckpoint,
+    SingleFrameLoader,
+)
+from paintsundo_pack.paintsundo_models.checkpoints.files import WEIGHT_DTYPES, read_tensors
 from paintsundo_pack.paintsundo_models.errors import CheckpointNotFoundError, CorruptCheckpointError
 from paintsundo_pack.paintsundo_models.host.folders import DEMO_NAME
 

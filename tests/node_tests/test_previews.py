@@ -3,7 +3,7 @@
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.nodes import interpolation, keyframes
+from paintsundo_pack.nodes import interpolate_keyframes, predict_keyframes
 from PIL import Image
 
 WIDGETS = {
@@ -29,11 +29,11 @@ def temp_folder(tmp_path, monkeypatch):
 def test_keyframes_are_shown_and_the_cut_behind_them(monkeypatch, temp_folder, picture, cuts):
     made = torch.linspace(0, 1, 3)[:, None, None, None].expand(-1, 128, 64, 3)
     monkeypatch.setattr(
-        keyframes, "predict_keyframes", lambda model, clip, vae, image, steps, *_: made[: len(steps)]
+        predict_keyframes, "predict_keyframes", lambda model, clip, vae, image, steps, *_: made[: len(steps)]
     )
     image = torch.ones(picture)
-    many = keyframes.PredictKeyframes.execute(image=image, operation_steps="1 2 3", **SINGLE)
-    one = keyframes.PredictKeyframe.execute(image=image, operation_step=5, **SINGLE)
+    many = predict_keyframes.PredictKeyframes.execute(image=image, operation_steps="1 2 3", **SINGLE)
+    one = predict_keyframes.PredictKeyframe.execute(image=image, operation_step=5, **SINGLE)
     for output, count in ((many, 3), (one, 1)):
         shown = output.ui["images"]
         assert len(shown) == count + cuts
@@ -45,7 +45,7 @@ def test_keyframes_are_shown_and_the_cut_behind_them(monkeypatch, temp_folder, p
 
 @pytest.mark.parametrize(("picture", "shown"), [((1, 80, 64, 3), None), ((1, 90, 64, 3), 1)])
 def test_segment_shows_what_is_cut_only_where_anything_is(monkeypatch, picture, shown):
-    monkeypatch.setattr(interpolation.interpolation, "interpolate", lambda *_: torch.zeros(16, 80, 64, 3))
+    monkeypatch.setattr(interpolate_keyframes.segments, "interpolate", lambda *_: torch.zeros(16, 80, 64, 3))
     image = torch.ones(picture)
-    output = interpolation.Interpolate.execute(start_image=image, end_image=image, **MULTI)
+    output = interpolate_keyframes.Interpolate.execute(start_image=image, end_image=image, **MULTI)
     assert (output.ui and len(output.ui["images"])) == shown

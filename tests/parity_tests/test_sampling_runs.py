@@ -9,7 +9,8 @@ import torch
 from paintsundo_pack.paintsundo_models import loading, schedule
 from paintsundo_pack.paintsundo_models.host.multi_frame import FS
 from paintsundo_pack.paintsundo_models.host.single_frame import OPERATION_STEP
-from paintsundo_pack.paintsundo_models.multi_frame.sampling import ScaledZeroSNRSampling, sample_ddim
+from paintsundo_pack.paintsundo_models.multi_frame.ddim import sample_ddim
+from paintsundo_pack.paintsundo_models.multi_frame.process import ScaledZeroSNRSampling
 
 RUN_TOLERANCE = 1e-3
 SCALE = 0.18215

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.host import Host
+from tools.installation import Installation
 from tools.seeded_checkpoint import write_seeded_checkpoints
 from tools.server import ComfyServer
 
@@ -16,9 +16,11 @@ PACK_FOLDER = "my pack (v2)"
 
 
 @pytest.fixture(scope="session")
-def host():
+def installation():
     """The ComfyUI under test and this Python."""
-    return Host(Path(sys.executable), Path(os.environ.get("COMFYUI_PATH", ROOT.parents[1])), is_pinned=False)
+    return Installation(
+        Path(sys.executable), Path(os.environ.get("COMFYUI_PATH", ROOT.parents[1])), is_pinned=False
+    )
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +32,12 @@ def base_directory(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start_server(host, base_directory):
+def start_server(installation, base_directory):
     """Make a server (a context manager) on the shared folder; takes the arguments of ComfyServer."""
 
     def start(**options):
         options = {"base_directory": base_directory, "pack_folder": PACK_FOLDER, **options}
-        return ComfyServer(host, ROOT, base_directory / "run", **options)
+        return ComfyServer(installation, ROOT, base_directory / "run", **options)
 
     return start
 

@@ -33,8 +33,8 @@ def video(server, drawing, tmp_path_factory):
     Image.fromarray(drawing).save(data, "PNG")
     workflow = Workflow.load(ROOT / painter.WORKFLOW, server.client.object_info())
     workflow.set_widget("LoadImage", "image", server.client.upload_image(data.getvalue(), "drawing.png"))
-    assert workflow.widget(painter.SINGLE_LOADER, "checkpoint") == painter.DEMO_CHECKPOINT
-    assert workflow.widget(painter.MULTI_LOADER, "checkpoint") == painter.DEMO_CHECKPOINT
+    assert workflow.widget(painter.SINGLE_LOADER, "checkpoint") == painter.DEMO_NAME
+    assert workflow.widget(painter.MULTI_LOADER, "checkpoint") == painter.DEMO_NAME
     prompt = workflow.to_prompt()
     (key,) = [key for key, node in prompt.items() if node["class_type"] == painter.VIDEO]
     (result,) = server.client.run(prompt, workflow.graph)[key]["images"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.video import encode_video
+from paintsundo_pack.paintsundo_models.video.files import encode_video
 from PIL import Image
 
 from tools import make_thumbnails

@@ -228,8 +228,8 @@ def test_nothing_takes_the_picture_without_its_transparency(server, file):
 def test_workflow_asks_for_no_file_but_those_of_the_pack(server, file):
     workflow = Workflow.load(file, server.client.object_info())
     for loader in (painter.SINGLE_LOADER, painter.MULTI_LOADER):
-        assert workflow.widget(loader, "checkpoint") == painter.DEMO_CHECKPOINT
-        assert painter.DEMO_CHECKPOINT in combo_options(workflow.object_info, loader, "checkpoint")
+        assert workflow.widget(loader, "checkpoint") == painter.DEMO_NAME
+        assert painter.DEMO_NAME in combo_options(workflow.object_info, loader, "checkpoint")
     prompt = workflow.to_prompt()
     assert painter.TAGGER not in {node["class_type"] for node in prompt.values()}
     for node in prompt.values():

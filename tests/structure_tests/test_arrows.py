@@ -15,21 +15,27 @@ COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (RO
 EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
 HEAVY = {"imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
-WITHOUT_HOST = (
-    "checkpoints",
-    "constants",
-    "errors",
-    "images",
-    "layout",
-    "operation_steps",
-    "parts",
-    "schedule",
-    "tagger",
-    "timeline",
-    "video",
-)
+FACTS = {"constants", "errors", "layout", "operation_steps", "schedule"}
+ARROWS = {
+    "constants": set(),
+    "errors": set(),
+    "layout": set(),
+    "schedule": set(),
+    "operation_steps": {"constants"},
+    "multi_frame": FACTS,
+    "checkpoints": FACTS | {"multi_frame"},
+    "pictures": FACTS,
+    "video": FACTS | {"pictures"},
+    "host": FACTS | {"checkpoints", "multi_frame", "pictures"},
+    "loading": FACTS | {"checkpoints", "host", "multi_frame"},
+    "keyframes": FACTS | {"checkpoints", "host", "pictures"},
+    "segments": FACTS | {"checkpoints", "host", "multi_frame", "pictures"},
+}
+"""What each room (a folder or a file of paintsundo_models) may import: the map of docs/architecture.md."""
+
+WITHOUT_HOST = FACTS | {"checkpoints", "pictures", "video"}
 PACKAGES_OF_EVERYONE = {"torch", "numpy", "safetensors", "einops"}
-ADAPTERS = ("interpolation", "keyframes", "loading")  # with host/, what else may know the host
+ADAPTERS = {"host", "keyframes", "loading", "segments"}
 COMPONENT_HOST = (
     "comfy.ops",
     "comfy.ldm",
@@ -67,19 +73,56 @@ def test_no_optional_or_heavy_package_at_import(file):
     assert not {name.split(".")[0] for name in module_level_imports(file)} & HEAVY
 
 
-@pytest.mark.parametrize("name", WITHOUT_HOST)
-def test_modules_without_the_host_know_nothing_of_it(name):
-    imported = list(module_level_imports(MODELS / f"{name}.py"))
+def room(file):
+    """The folder or file of paintsundo_models that a file belongs to."""
+    return file.relative_to(MODELS).parts[0].removesuffix(".py")
+
+
+def imported_modules(file):
+    """Files of the pack that a file imports at its top level."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        if folder.with_suffix(".py").is_file():
+            yield folder.with_suffix(".py")
+        else:
+            yield from (
+                folder / f"{alias.name}.py" for alias in node.names if (folder / f"{alias.name}.py").is_file()
+            )
+
+
+MODEL_FILES = [file for file in sorted(MODELS.rglob("*.py")) if file.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("file", MODEL_FILES, ids=lambda file: file.relative_to(MODELS).as_posix())
+def test_arrows_between_rooms_run_one_way(file):
+    reached = {room(target) for target in imported_modules(file)} - {room(file)}
+    assert reached <= ARROWS[room(file)]
+
+
+def test_no_circle():
+    arrows = {file: set(imported_modules(file)) for file in PACK}
+    while leaves := [file for file, targets in arrows.items() if not targets & arrows.keys()]:
+        for file in leaves:
+            del arrows[file]
+    assert not arrows
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for file in MODEL_FILES if room(file) in WITHOUT_HOST],
+    ids=lambda file: file.relative_to(MODELS).as_posix(),
+)
+def test_modules_without_the_host_know_nothing_of_it(file):
+    imported = [module for module in module_level_imports(file) if not module.startswith(".")]
     assert not [module for module in imported if is_host(module)]
-    ours = [module.lstrip(".").split(".")[0] for module in imported if module.startswith(".")]
-    assert set(ours) <= set(WITHOUT_HOST)
-    others = {module.split(".")[0] for module in imported if not module.startswith(".")}
-    assert others <= PACKAGES_OF_EVERYONE | sys.stdlib_module_names
+    assert {module.split(".")[0] for module in imported} <= PACKAGES_OF_EVERYONE | sys.stdlib_module_names
 
 
 def test_only_the_adapters_know_the_rest_of_the_host():
-    for file in MODELS.rglob("*.py"):
-        if file.parent.name == "host" or file.stem in ADAPTERS:
+    for file in MODEL_FILES:
+        if room(file) in ADAPTERS:
             continue
         known = [name for name in module_level_imports(file) if is_host(name)]
         assert all(name.startswith(COMPONENT_HOST) for name in known), file
@@ -89,8 +132,6 @@ def test_only_the_adapters_know_the_rest_of_the_host():
 def test_components_use_the_hosts_layers_and_nothing_else_of_it(file):
     imported = list(module_level_imports(file))
     assert not [name for name in imported if is_host(name) and not name.startswith(COMPONENT_HOST)]
-    upward = {name.lstrip(".").split(".")[0] for name in imported if name.startswith("..")}
-    assert upward <= {"constants", "errors", "layout", "schedule"}
 
 
 @pytest.mark.parametrize(

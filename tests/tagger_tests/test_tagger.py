@@ -5,21 +5,22 @@ import onnx
 import pytest
 import torch
 from onnx import TensorProto, helper
-from paintsundo_pack.paintsundo_models import errors, tagger
+from paintsundo_pack.paintsundo_models import errors
+from paintsundo_pack.paintsundo_models.pictures import wd14
 
 TAGS = [
-    tagger.Tag("general", 9),
-    tagger.Tag("long_hair", 0),
-    tagger.Tag("hatsune_(cosplay)", 0),
-    tagger.Tag("^_^", 0),
-    tagger.Tag(":d", 0),
-    tagger.Tag("\\m/", 0),
-    tagger.Tag("saber_(fate)", 4),
+    wd14.Tag("general", 9),
+    wd14.Tag("long_hair", 0),
+    wd14.Tag("hatsune_(cosplay)", 0),
+    wd14.Tag("^_^", 0),
+    wd14.Tag(":d", 0),
+    wd14.Tag("\\m/", 0),
+    wd14.Tag("saber_(fate)", 4),
 ]
 
 
 def text(probabilities, threshold=0.35, character_threshold=0.85, exclude=""):
-    return tagger.tags_to_text(TAGS, np.float32(probabilities), threshold, character_threshold, exclude)
+    return wd14.tags_to_text(TAGS, np.float32(probabilities), threshold, character_threshold, exclude)
 
 
 @pytest.mark.parametrize("case", [0, 1, 2])
@@ -27,16 +28,16 @@ def test_preprocess_golden_picture_is_bit_equal(reference, case):
     tensors = reference["tensors"]
     picture = torch.from_numpy(tensors[f"image_hwc_u8_{case}"]).float() / 255
     expected = tensors[f"model_input_{case}"]
-    ours = tagger.preprocess(picture, expected.shape[1])
+    ours = wd14.preprocess(picture, expected.shape[1])
     assert ours.dtype == np.float32
     assert np.array_equal(ours, expected)
 
 
 @pytest.mark.parametrize("case", [0, 1, 2])
 def test_tags_to_text_golden_probabilities_give_the_golden_text(reference, case):
-    tags = [tagger.Tag(row[1], int(row[2])) for row in reference["csv_rows"][1:]]
+    tags = [wd14.Tag(row[1], int(row[2])) for row in reference["csv_rows"][1:]]
     wanted = reference["cases"][case]
-    ours = tagger.tags_to_text(
+    ours = wd14.tags_to_text(
         tags,
         reference["tensors"][f"probs_{case}"],
         wanted["threshold"],
@@ -50,14 +51,14 @@ def test_tags_to_text_golden_probabilities_give_the_golden_text(reference, case)
 def test_tagger_golden_picture_through_onnxruntime_gives_the_golden_probabilities(
     reference, tagger_path, case
 ):
-    opened = tagger.load_tagger(tagger_path)
+    opened = wd14.load_tagger(tagger_path)
     picture = torch.from_numpy(reference["tensors"][f"image_hwc_u8_{case}"]).float() / 255
     assert np.array_equal(opened.probabilities(picture), reference["tensors"][f"probs_{case}"])
 
 
 @pytest.mark.parametrize("size", [(1, 900), (900, 1), (1, 1), (64, 64), (3, 4)])
 def test_preprocess_any_shape_fills_the_longer_side_on_white(size):
-    result = tagger.preprocess(torch.zeros(*size, 3), 64)
+    result = wd14.preprocess(torch.zeros(*size, 3), 64)
     assert result.shape == (1, 64, 64, 3)
     black = (result[0] == 0).all(axis=-1)
     assert (black.any(axis=0).sum(), black.any(axis=1).sum()) == tuple(
@@ -69,12 +70,12 @@ def test_preprocess_any_shape_fills_the_longer_side_on_white(size):
 def test_preprocess_swaps_red_and_blue():
     red = torch.zeros(4, 4, 3)
     red[..., 0] = 1
-    assert tagger.preprocess(red, 8)[0, 0, 0].tolist() == [0, 0, 255]
+    assert wd14.preprocess(red, 8)[0, 0, 0].tolist() == [0, 0, 255]
 
 
 def test_preprocess_lays_alpha_on_white_and_spreads_grey():
-    assert (tagger.preprocess(torch.zeros(4, 4, 4), 8) == 255).all()
-    assert (tagger.preprocess(torch.full((4, 4, 1), 0.2), 8) == 51).all()
+    assert (wd14.preprocess(torch.zeros(4, 4, 4), 8) == 255).all()
+    assert (wd14.preprocess(torch.full((4, 4, 1), 0.2), 8) == 51).all()
 
 
 def test_tags_probability_equal_to_the_threshold_is_not_over_it():
@@ -118,7 +119,7 @@ def test_tags_exclude_part_of_a_name_takes_nothing_away(exclude):
 def test_read_tags_with_byte_order_mark_and_quotes(tmp_path):
     path = tmp_path / "tags.csv"
     path.write_bytes('\ufefftag_id,name,category,count\r\n1,"a, b",0,5\r\n2,é,4,5\r\n'.encode())
-    assert tagger.read_tags(path) == [tagger.Tag("a, b", 0), tagger.Tag("é", 4)]
+    assert wd14.read_tags(path) == [wd14.Tag("a, b", 0), wd14.Tag("é", 4)]
 
 
 @pytest.mark.parametrize(
@@ -137,13 +138,13 @@ def test_read_tags_garbled_list_raises(tmp_path, content):
     path = tmp_path / "tags.csv"
     path.write_bytes(content)
     with pytest.raises(errors.UnsupportedCheckpointError, match=r"tags\.csv.*lllyasviel/misc"):
-        tagger.read_tags(path)
+        wd14.read_tags(path)
 
 
 def test_load_tagger_without_tag_list_names_it_and_its_folder(tagger_path):
     tagger_path.with_suffix(".csv").unlink()
     with pytest.raises(errors.CheckpointNotFoundError) as caught:
-        tagger.load_tagger(tagger_path)
+        wd14.load_tagger(tagger_path)
     assert "golden-tagger.csv" in str(caught.value)
     assert str(tagger_path.parent) in str(caught.value)
 
@@ -151,13 +152,13 @@ def test_load_tagger_without_tag_list_names_it_and_its_folder(tagger_path):
 def test_load_tagger_truncated_file_raises(tagger_path):
     tagger_path.write_bytes(tagger_path.read_bytes()[:5000])
     with pytest.raises(errors.CorruptCheckpointError, match="cannot be opened as an ONNX model"):
-        tagger.load_tagger(tagger_path)
+        wd14.load_tagger(tagger_path)
 
 
 def test_load_tagger_web_page_instead_of_model_raises(tagger_path):
     tagger_path.write_bytes(b"<!doctype html><title>Not found</title>")
     with pytest.raises(errors.CorruptCheckpointError, match="golden-tagger.onnx"):
-        tagger.load_tagger(tagger_path)
+        wd14.load_tagger(tagger_path)
 
 
 @pytest.mark.parametrize("shape", [[1, 3, 448, 448], [1, 448, 448, 4], ["n", "s", "s", 3], [1, 448]])
@@ -172,17 +173,17 @@ def test_load_tagger_other_onnx_model_raises(tagger_path, shape):
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tagger_path
     )
     with pytest.raises(errors.UnsupportedCheckpointError, match="is not a WD14 tagger"):
-        tagger.load_tagger(tagger_path)
+        wd14.load_tagger(tagger_path)
 
 
 def test_tagger_with_the_list_of_another_model_raises(tagger_path):
     csv_path = tagger_path.with_suffix(".csv")
     csv_path.write_text(csv_path.read_text(encoding="utf-8") + "99,one_more,0,0\n", encoding="utf-8")
     with pytest.raises(errors.CheckpointMismatchError, match=r"\(1, 19\).*lists 20 tags"):
-        tagger.load_tagger(tagger_path).probabilities(torch.zeros(8, 8, 3))
+        wd14.load_tagger(tagger_path).probabilities(torch.zeros(8, 8, 3))
 
 
 def test_load_tagger_without_onnxruntime_says_how_to_install_it(tagger_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # Python's own way to make an import fail
     with pytest.raises(ImportError, match="-m pip install onnxruntime"):
-        tagger.load_tagger(tagger_path)
+        wd14.load_tagger(tagger_path)

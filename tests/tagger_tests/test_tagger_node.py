@@ -5,8 +5,8 @@ import execution
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.nodes import tagger as node_file
-from paintsundo_pack.nodes.tagger import NONE_FOUND, Tagger, list_taggers
+from paintsundo_pack.nodes import tag_picture as node_file
+from paintsundo_pack.nodes.tag_picture import NONE_FOUND, Tagger, list_taggers
 from paintsundo_pack.paintsundo_models import errors
 
 import nodes as host_nodes

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from paintsundo_pack import paintsundo_models
-from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
-from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
-from paintsundo_pack.paintsundo_models.video import encode_video
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
+from paintsundo_pack.paintsundo_models.video.files import encode_video
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
@@ -165,7 +165,7 @@ def test_normal_loaders_read_the_released_layout(run):
     single = loading.load_single_frame(run / "export" / "single-frame")
     assert single[0].model.diffusion_model is not None
     model, clip, vae, clip_vision = loading.load_multi_frame(run / "export" / "multi-frame")
-    frames = interpolation.interpolate(
+    frames = segments.interpolate(
         model,
         clip,
         vae,

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import timeline
+from paintsundo_pack.paintsundo_models.video import timeline
 
 SEGMENTS, FRAMES = 7, 16
 

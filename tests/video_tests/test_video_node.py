@@ -13,9 +13,9 @@ import pytest
 import torch
 from comfy.cli_args import args
 from comfy_api.latest import io
-from paintsundo_pack.nodes.video import AssembleVideo
-from paintsundo_pack.paintsundo_models import video
+from paintsundo_pack.nodes.assemble_video import AssembleVideo
 from paintsundo_pack.paintsundo_models.errors import VideoEncodingError
+from paintsundo_pack.paintsundo_models.video import files as video_files
 from PIL import Image
 
 WORKFLOW = {
@@ -236,8 +236,10 @@ def test_cancel_in_comfyui_stops_the_encoding_and_leaves_nothing(segments, outpu
 @pytest.mark.parametrize("name", ["mp4 (h264)", "webm (vp9)", "webm (av1)"])
 def test_colours_are_right_by_the_tags(tmp_path, name):
     colours = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.8, 0.6, 0.5], [1, 1, 1], [0, 0, 0.0]])
-    path = tmp_path / f"v{video.VIDEO_FORMATS[name].extension}"
-    video.encode_video(colours.view(6, 1, 1, 3).expand(-1, 64, 64, -1), path, Fraction(4), name, quality=100)
+    path = tmp_path / f"v{video_files.VIDEO_FORMATS[name].extension}"
+    video_files.encode_video(
+        colours.view(6, 1, 1, 3).expand(-1, 64, 64, -1), path, Fraction(4), name, quality=100
+    )
     found = read_frames(path)[:, 32, 32].astype(int)
     assert (
         np.abs(found - (colours * 255).numpy()).max() <= 4

@@ -6,7 +6,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from paintsundo_models.constants import DEFAULT_FS, LATENT_SCALE
-from paintsundo_models.multi_frame.sampling import ScaledZeroSNRSampling
+from paintsundo_models.multi_frame.process import ScaledZeroSNRSampling
 from paintsundo_models.multi_frame.unet import UNet3D
 from paintsundo_models.multi_frame.vae import VideoAutoencoder
 from paintsundo_models.schedule import NUM_TIMESTEPS, clean_latent_scale, zero_snr_alphas_cumprod

@@ -7,11 +7,9 @@ import comfy.utils
 import folder_paths
 from comfy_api.latest import io
 
-from ..paintsundo_models import tagger as wd14
+from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
-
-NONE_FOUND = "(none found)"
-"""The list's only entry when there is no tagger, so that a graph with this node loads all the same."""
+from ..paintsundo_models.pictures import wd14
 
 # "onnx" and "wd14_tagger" are read where another pack or extra_model_paths.yaml has set them up.
 _FOLDER_KEYS = ("paintsundo", "wd14_tagger", "onnx")

@@ -3,26 +3,20 @@
 from comfy_api.latest import io
 
 from ..paintsundo_models import loading
-from ..paintsundo_models.checkpoints import WEIGHT_DTYPES, read_checkpoint, save_single_file
-from ..paintsundo_models.errors import CheckpointNotFoundError
-from ..paintsundo_models.host.folders import (
-    DEMO_NAME,
-    checkpoint_path,
-    list_checkpoints,
-    register_folder,
-    single_file_path,
-)
-from ..paintsundo_models.parts import (
+from ..paintsundo_models.checkpoints.files import WEIGHT_DTYPES, read_checkpoint, save_single_file
+from ..paintsundo_models.checkpoints.parts import (
     MULTI_FRAME,
     MULTI_FRAME_LOADER,
     SINGLE_FRAME,
     SINGLE_FRAME_LOADER,
 )
-
-register_folder()
-
-NONE_FOUND = "(none found: see the node's help)"
-"""Stands in an empty list, so that a graph that is opened before the download still loads."""
+from ..paintsundo_models.constants import DEMO_NAME, NONE_FOUND
+from ..paintsundo_models.errors import CheckpointNotFoundError
+from ..paintsundo_models.host.folders import (
+    checkpoint_path,
+    list_checkpoints,
+    single_file_path,
+)
 
 WEIGHT_DTYPE_TOOLTIP = (
     "Type in which the weights are kept. default: what suits your card (half precision on most). fp8: half the memory of fp16 "
@@ -47,7 +41,7 @@ def weight_dtype_input() -> io.Combo.Input:
     )
 
 
-def is_found(checkpoint: str | None, kind: str) -> bool | str:
+def check_checkpoint(checkpoint: str | None, kind: str) -> bool | str:
     """For validate_inputs, whose own check of the list would not say what to do; None means linked, known only later."""
     try:
         return checkpoint is None or bool(checkpoint_path(checkpoint, kind))
@@ -90,7 +84,7 @@ class SingleFrameLoader(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, checkpoint: str | None) -> bool | str:
-        return is_found(checkpoint, SINGLE_FRAME)
+        return check_checkpoint(checkpoint, SINGLE_FRAME)
 
     @classmethod
     def fingerprint_inputs(cls, checkpoint: str, weight_dtype: str) -> str:
@@ -136,7 +130,7 @@ class MultiFrameLoader(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, checkpoint: str | None) -> bool | str:
-        return is_found(checkpoint, MULTI_FRAME)
+        return check_checkpoint(checkpoint, MULTI_FRAME)
 
     @classmethod
     def fingerprint_inputs(cls, checkpoint: str, weight_dtype: str) -> str:
@@ -186,12 +180,12 @@ class SaveCheckpoint(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, checkpoint: str | None) -> bool | str:
-        found = [is_found(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
+        found = [check_checkpoint(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
         return True if True in found else found[0]
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, filename: str) -> io.NodeOutput:
-        kind = SINGLE_FRAME if is_found(checkpoint, SINGLE_FRAME) is True else MULTI_FRAME
+        kind = SINGLE_FRAME if check_checkpoint(checkpoint, SINGLE_FRAME) is True else MULTI_FRAME
         file = single_file_path(filename)
         save_single_file(
             read_checkpoint(checkpoint_path(checkpoint, kind), kind), file, WEIGHT_DTYPES[weight_dtype]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import VideoEncodingError
+from ..errors import VideoEncodingError
 
 GIF_MAX_FPS = 50
 """GIF counts in 1/100 s, and browsers slow a delay of 1/100 s down to 1/10 s."""

@@ -5,9 +5,9 @@ import weakref
 
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import interpolation, keyframes, loading
-from paintsundo_pack.paintsundo_models.host import memo
-from paintsundo_pack.paintsundo_models.keyframes import SamplerSettings
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host import encoding_cache
+from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 
 KEYFRAMES = 4
 
@@ -24,11 +24,12 @@ def pictures():
 
 def test_pictures_of_any_float_type_have_a_fingerprint(pictures):
     prints = [
-        memo.fingerprint(pictures.to(dtype)) for dtype in (torch.float32, torch.float16, torch.bfloat16)
+        encoding_cache.fingerprint(pictures.to(dtype))
+        for dtype in (torch.float32, torch.float16, torch.bfloat16)
     ]
     assert len(set(prints)) == 3
-    assert prints[2] == memo.fingerprint(pictures.bfloat16())
-    assert prints[2] != memo.fingerprint(pictures.flip(0).bfloat16())
+    assert prints[2] == encoding_cache.fingerprint(pictures.bfloat16())
+    assert prints[2] != encoding_cache.fingerprint(pictures.flip(0).bfloat16())
 
 
 def count_calls(monkeypatch, owner, name):
@@ -41,7 +42,7 @@ def count_calls(monkeypatch, owner, name):
 
 def segment(multi_frame, start, end, prompt="1girl"):
     model, clip, vae, clip_vision = multi_frame
-    return interpolation.interpolate(
+    return segments.interpolate(
         model,
         clip,
         vae,
@@ -73,7 +74,7 @@ def test_a_chain_encodes_each_thing_once(multi_frame, pictures, monkeypatch):
 def test_remembered_encodings_change_no_result(multi_frame, pictures):
     first = segment(multi_frame, pictures[:1], pictures[1:2])
     again = segment(multi_frame, pictures[:1], pictures[1:2])
-    memo._kept.clear()
+    encoding_cache._kept.clear()
     anew = segment(multi_frame, pictures[:1], pictures[1:2])
     assert torch.equal(first, again)
     assert torch.equal(first, anew)
@@ -96,7 +97,7 @@ def test_other_weights_encode_anew():
     encoder, made = Encoder(), []
     for uuid in (1, 1, 2):
         encoder.patcher.patches_uuid = uuid
-        memo.remembered(encoder, "prompt", lambda: made.append(1))
+        encoding_cache.remembered(encoder, "prompt", lambda: made.append(1))
     assert len(made) == 2
 
 
@@ -105,23 +106,25 @@ def test_only_the_last_few_are_kept_and_none_outlives_its_encoder():
         pass
 
     encoder, made = Encoder(), []
-    for key in range(memo.KEPT + 1):
-        memo.remembered(encoder, key, lambda: made.append(1))
-    memo.remembered(encoder, memo.KEPT, lambda: made.append(1))
-    assert len(made) == memo.KEPT + 1
-    memo.remembered(encoder, 0, lambda: made.append(1))
-    assert len(made) == memo.KEPT + 2
+    for key in range(encoding_cache.KEPT + 1):
+        encoding_cache.remembered(encoder, key, lambda: made.append(1))
+    encoding_cache.remembered(encoder, encoding_cache.KEPT, lambda: made.append(1))
+    assert len(made) == encoding_cache.KEPT + 1
+    encoding_cache.remembered(encoder, 0, lambda: made.append(1))
+    assert len(made) == encoding_cache.KEPT + 2
     gone = weakref.ref(encoder)
-    count = len(memo._kept)
+    count = len(encoding_cache._kept)
     del encoder
     gc.collect()
     assert gone() is None
-    assert len(memo._kept) == count - 1
+    assert len(encoding_cache._kept) == count - 1
 
 
 def test_fingerprint_tells_pictures_apart():
     picture = torch.rand(1, 4, 6, 3)
-    assert memo.fingerprint(picture) == memo.fingerprint(picture.clone())
-    assert memo.fingerprint(picture) == memo.fingerprint(picture.transpose(1, 2).contiguous().transpose(1, 2))
+    assert encoding_cache.fingerprint(picture) == encoding_cache.fingerprint(picture.clone())
+    assert encoding_cache.fingerprint(picture) == encoding_cache.fingerprint(
+        picture.transpose(1, 2).contiguous().transpose(1, 2)
+    )
     others = [picture + 1e-6, picture.transpose(1, 2), picture.double()]
-    assert memo.fingerprint(picture) not in [memo.fingerprint(other) for other in others]
+    assert encoding_cache.fingerprint(picture) not in [encoding_cache.fingerprint(other) for other in others]

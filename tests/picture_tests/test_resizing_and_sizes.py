@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import images
+from paintsundo_pack.paintsundo_models.pictures import crop_preview, inputs, resizing, sizes
 from safetensors.torch import load_file
 
 GOLDEN = Path(__file__).parents[1] / "data/golden/resize_and_center_crop.safetensors"
@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).parents[1] / "data/golden/resize_and_center_crop.safeten
 def test_resize_golden_picture_within_one_step_of_8_bit(width, height):
     golden = load_file(GOLDEN)
     source = golden["source_hwc_u8"][None].float() / 255
-    ours = images.resize_and_center_crop(source, width, height) * 255
+    ours = resizing.resize_and_center_crop(source, width, height) * 255
     expected = golden[f"cropped_{width}x{height}"][None].float()
     assert ours.shape == expected.shape
     # Shrinking differs by the reference's rounding to 8 bit alone; enlarging also by its 11-bit fixed point.
@@ -24,28 +24,28 @@ def test_resize_golden_picture_within_one_step_of_8_bit(width, height):
 def test_resize_whole_ratio_is_block_mean():
     picture = torch.rand(2, 12, 20, 3)
     expected = picture.view(2, 3, 4, 5, 4, 3).mean(dim=(2, 4))
-    torch.testing.assert_close(images.resize_and_center_crop(picture, 5, 3), expected)
+    torch.testing.assert_close(resizing.resize_and_center_crop(picture, 5, 3), expected)
 
 
 def test_resize_same_size_is_identity():
     picture = torch.rand(1, 7, 9, 3)
-    assert torch.equal(images.resize_and_center_crop(picture, 9, 7), picture)
+    assert torch.equal(resizing.resize_and_center_crop(picture, 9, 7), picture)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 301), (301, 1), (97, 53), (53, 98), (200, 400)])
 @pytest.mark.parametrize("target", [(64, 64), (128, 64), (1, 1), (99, 53)])
 def test_resize_white_stays_white(size, target):
     white = torch.ones(1, *size, 3)
-    result = images.resize_and_center_crop(white, *target)
+    result = resizing.resize_and_center_crop(white, *target)
     assert result.shape == (1, target[1], target[0], 3)
     torch.testing.assert_close(result, torch.ones_like(result))
 
 
 def test_resize_odd_overhang_cuts_the_larger_part_at_the_end():
     columns = torch.arange(9.0).view(1, 1, 9, 1).expand(1, 4, 9, 3)
-    result = images.resize_and_center_crop(columns, 4, 4)
+    result = resizing.resize_and_center_crop(columns, 4, 4)
     assert result[0, 0, :, 0].tolist() == [2, 3, 4, 5]
-    box = images.crop_box(9, 4, 4, 4)
+    box = resizing.crop_box(9, 4, 4, 4)
     assert (box.left, box.right, box.top, box.bottom) == (2, 6, 0, 4)
     assert box.kept == pytest.approx(4 / 9)
 
@@ -53,7 +53,7 @@ def test_resize_odd_overhang_cuts_the_larger_part_at_the_end():
 def test_resize_very_wide_picture_uses_all_of_its_height():
     picture = torch.zeros(1, 100, 8000, 3)
     picture[:, :50] = 1
-    result = images.resize_and_center_crop(picture, 64, 128)
+    result = resizing.resize_and_center_crop(picture, 64, 128)
     torch.testing.assert_close(result[:, :64], torch.ones(1, 64, 64, 3))
     assert result[:, 64:].max() == 0
 
@@ -62,23 +62,23 @@ def test_resize_very_wide_picture_uses_all_of_its_height():
 def test_resize_keeps_dtype_and_leaves_input_alone(dtype):
     picture = torch.rand(1, 40, 30, 3).to(dtype)
     before = picture.clone()
-    assert images.resize_and_center_crop(picture, 16, 16).dtype == dtype
+    assert resizing.resize_and_center_crop(picture, 16, 16).dtype == dtype
     assert torch.equal(picture, before)
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (1, 0, 4, 3), (0, 4, 4, 3)])
 def test_resize_wrong_shape_raises(shape):
     with pytest.raises(ValueError, match="batch, height, width, channels"):
-        images.resize_and_center_crop(torch.zeros(shape), 8, 8)
+        resizing.resize_and_center_crop(torch.zeros(shape), 8, 8)
 
 
 def test_resize_size_zero_raises():
     with pytest.raises(ValueError, match="0x8"):
-        images.resize_and_center_crop(torch.zeros(1, 4, 4, 3), 0, 8)
+        resizing.resize_and_center_crop(torch.zeros(1, 4, 4, 3), 0, 8)
 
 
 def test_crop_box_describe_names_the_cut_sides_only():
-    text = images.crop_box(1000, 500, 512, 512).describe()
+    text = resizing.crop_box(1000, 500, 512, 512).describe()
     assert "50.0%" in text
     assert "250 px left" in text
     assert "250 px right" in text
@@ -86,12 +86,12 @@ def test_crop_box_describe_names_the_cut_sides_only():
 
 
 def test_crop_box_describe_no_cut_says_nothing_is_cut():
-    assert "nothing is cut" in images.crop_box(1024, 1280, 512, 640).describe()
+    assert "nothing is cut" in resizing.crop_box(1024, 1280, 512, 640).describe()
 
 
 def test_cut_preview_darkens_the_lost_margins_and_adds_a_caption():
     white = torch.ones(1, 50, 100, 3)
-    preview = images.cut_preview(white, images.crop_box(100, 50, 64, 64))
+    preview = crop_preview.cut_preview(white, resizing.crop_box(100, 50, 64, 64))
     assert preview.shape[2:] == (320, 3)
     picture, caption = preview[:, :160], preview[:, 160:]
     assert picture[:, :, 80:240].min() == 1
@@ -103,7 +103,7 @@ def test_cut_preview_darkens_the_lost_margins_and_adds_a_caption():
 
 @pytest.mark.parametrize("size", [(3, 8000), (8000, 3), (1, 1)])
 def test_cut_preview_any_shape_stays_small_and_readable(size):
-    preview = images.cut_preview(torch.rand(1, *size, 3), images.crop_box(size[1], size[0], 64, 64))
+    preview = crop_preview.cut_preview(torch.rand(1, *size, 3), resizing.crop_box(size[1], size[0], 64, 64))
     assert 100 < preview.shape[2] <= 640
     assert preview.shape[1] <= 400
 
@@ -111,23 +111,23 @@ def test_cut_preview_any_shape_stays_small_and_readable(size):
 def test_composite_alpha_is_laid_on_white():
     picture = torch.tensor([[[[0.2, 0.4, 0.6, 0.0], [0.2, 0.4, 0.6, 1.0], [0.0, 0.0, 1.0, 0.5]]]])
     expected = torch.tensor([[[[1.0, 1.0, 1.0], [0.2, 0.4, 0.6], [0.5, 0.5, 1.0]]]])
-    torch.testing.assert_close(images.composite_on_white(picture), expected)
+    torch.testing.assert_close(inputs.composite_on_white(picture), expected)
 
 
 def test_composite_grey_is_spread_and_rgb_passes():
     grey, rgb = torch.rand(2, 3, 4, 1), torch.rand(2, 3, 4, 3)
-    assert torch.equal(images.composite_on_white(grey), grey.repeat(1, 1, 1, 3))
-    assert torch.equal(images.composite_on_white(rgb), rgb)
+    assert torch.equal(inputs.composite_on_white(grey), grey.repeat(1, 1, 1, 3))
+    assert torch.equal(inputs.composite_on_white(rgb), rgb)
 
 
 @pytest.mark.parametrize("channels", [2, 5])
 def test_composite_other_channel_counts_raise(channels):
     with pytest.raises(ValueError, match=f"this one has {channels}"):
-        images.composite_on_white(torch.zeros(1, 2, 2, channels))
+        inputs.composite_on_white(torch.zeros(1, 2, 2, channels))
 
 
 def test_white_canvas_is_one_white_picture():
-    canvas = images.white_canvas(3, 5)
+    canvas = inputs.white_canvas(3, 5)
     assert canvas.shape == (1, 3, 5, 3)
     assert canvas.min() == 1
 
@@ -151,13 +151,13 @@ def test_white_canvas_is_one_white_picture():
     ],
 )
 def test_keyframe_size_table(width, height, picture, expected):
-    assert images.keyframe_size(width, height, *picture) == expected
+    assert sizes.keyframe_size(width, height, *picture) == expected
 
 
 def test_keyframe_size_any_shape_is_sane():
     for exponent in range(-40, 41):
         aspect = math.exp(exponent / 10)
-        width, height = images.keyframe_size(0, 0, round(1000 * aspect), 1000)
+        width, height = sizes.keyframe_size(0, 0, round(1000 * aspect), 1000)
         assert width % 64 == height % 64 == 0
         assert 0.73 <= width * height / (512 * 640) <= 1.36
         assert width / height == pytest.approx(min(max(aspect, 0.25), 4), rel=0.06)
@@ -169,13 +169,13 @@ def test_keyframe_size_any_shape_is_sane():
 )
 def test_keyframe_size_no_multiple_raises_with_the_nearest(width, height, name, nearest):
     with pytest.raises(ValueError, match=f"{name} must be a multiple of 64.*nearest is {nearest}"):
-        images.keyframe_size(width, height, 100, 100)
+        sizes.keyframe_size(width, height, 100, 100)
 
 
 def test_keyframe_size_of_a_photo_keeps_most_of_it_in_the_segments():
-    keyframe = images.keyframe_size(0, 0, 1500, 2000)
-    height, width = images.segment_size(*reversed(keyframe))
-    kept = images.crop_box(1500, 2000, *keyframe).kept * images.crop_box(*keyframe, width, height).kept
+    keyframe = sizes.keyframe_size(0, 0, 1500, 2000)
+    height, width = sizes.segment_size(*reversed(keyframe))
+    kept = resizing.crop_box(1500, 2000, *keyframe).kept * resizing.crop_box(*keyframe, width, height).kept
     assert kept >= 0.875
 
 
@@ -188,12 +188,12 @@ def test_keyframe_size_of_a_photo_keeps_most_of_it_in_the_segments():
 )
 def test_keyframe_size_fitting_side_over_the_largest_raises(width, height, picture, said):
     with pytest.raises(ValueError, match=f"{said}.*the most is 2048"):
-        images.keyframe_size(width, height, *picture)
+        sizes.keyframe_size(width, height, *picture)
 
 
 def test_keyframe_size_negative_raises():
     with pytest.raises(ValueError, match="nearest is 64"):
-        images.keyframe_size(-64, 640, 100, 100)
+        sizes.keyframe_size(-64, 640, 100, 100)
 
 
 @pytest.mark.parametrize(
@@ -208,4 +208,4 @@ def test_keyframe_size_negative_raises():
     ],
 )
 def test_segment_size_table(height, width, expected):
-    assert images.segment_size(height, width) == expected
+    assert sizes.segment_size(height, width) == expected

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from paintsundo_pack.paintsundo_models import video
+from paintsundo_pack.paintsundo_models.video import files as video_files
 
 from tools import painter
-from tools.host import HostError
+from tools.command import CommandError
 from tools.workflow import Workflow, WorkflowError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +49,7 @@ def options(**values):
     return argparse.Namespace(**{name: values.get(name) for name in names})
 
 
-DEMO = painter.DEMO_CHECKPOINT
+DEMO = painter.DEMO_NAME
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_pick_checkpoints_takes_the_best_pair(single, multi, expected):
 
 @pytest.mark.parametrize(("single", "multi"), [([], []), (["mine"], []), (["mine"], [DEMO])])
 def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
-    with pytest.raises(HostError, match=r"demo's files are missing.*README"):
+    with pytest.raises(CommandError, match=r"demo's files are missing.*README"):
         painter.pick_checkpoints(object_info(single, multi))
 
 
@@ -229,7 +229,7 @@ def test_result_path_says_where_it_is_not_the_one_asked_for(
 
 
 def test_result_path_endings_are_those_of_the_node_s_files(tmp_path):
-    for name, spec in video.VIDEO_FORMATS.items():
+    for name, spec in video_files.VIDEO_FORMATS.items():
         assert painter.result_path(options(output=tmp_path / "a"), tmp_path, name).suffix == spec.extension
 
 
@@ -299,7 +299,7 @@ def test_paint_file_that_is_no_picture_ends_with_the_reason(tmp_path):
 @pytest.mark.parametrize("kind", [ConnectionError, urllib.error.URLError, PermissionError])
 def test_server_errors_become_host_errors(kind):
     """The server went away, in a message or between two; the result cannot be written."""
-    with pytest.raises(HostError, match="gone"), painter.server_errors():
+    with pytest.raises(CommandError, match="gone"), painter.server_errors():
         raise kind("gone")
 
 

@@ -3,8 +3,8 @@
 import torch
 from comfy_api.latest import io, ui
 
-from ..paintsundo_models import images
 from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED, SEED_MAX
+from ..paintsundo_models.pictures import inputs, resizing
 from .previews import box_of, cut_shown
 
 
@@ -59,7 +59,7 @@ class ArrangeKeyframes(io.ComfyNode):
     def execute(
         cls, finished: io.Image.Type, keyframes: io.Image.Type, include_finished: bool, include_canvas: bool
     ) -> io.NodeOutput:
-        keyframes = images.composite_on_white(keyframes)
+        keyframes = inputs.composite_on_white(keyframes)
         height, width = keyframes.shape[1:3]
         parts, cut, text = [keyframes], [], {}
         if include_finished:
@@ -68,12 +68,12 @@ class ArrangeKeyframes(io.ComfyNode):
                     f'"finished" takes one picture, but got a batch of {len(finished)}. Pick one of them (the host\'s '
                     '"ImageFromBatch" does), or run the graph once for each.'
                 )
-            finished = images.composite_on_white(finished)
+            finished = inputs.composite_on_white(finished)
             box = box_of(finished, keyframes)
-            parts.insert(0, images.resize_and_center_crop(finished, width, height).to(keyframes))
+            parts.insert(0, resizing.resize_and_center_crop(finished, width, height).to(keyframes))
             cut, text = cut_shown(cls, finished, box), ui.PreviewText(box.describe()).as_dict()
         if include_canvas:
-            parts.append(images.white_canvas(height, width).to(keyframes))
+            parts.append(inputs.white_canvas(height, width).to(keyframes))
         batch = torch.cat(parts)
         shown = ui.PreviewImage(batch, cls=cls).as_dict()
         return io.NodeOutput(batch, ui={**shown, **text, "images": [*shown["images"], *cut]})
@@ -130,7 +130,7 @@ class KeyframePairs(io.ComfyNode):
 
     @classmethod
     def execute(cls, keyframes: io.Image.Type, seed: int) -> io.NodeOutput:
-        keyframes = images.composite_on_white(keyframes)
+        keyframes = inputs.composite_on_white(keyframes)
         if len(keyframes) < 2:
             raise ValueError(
                 f"Pairs need at least two keyframes; got {len(keyframes)}. Switch on include_finished or "

@@ -11,9 +11,10 @@ from comfy.cli_args import args
 from comfy_api.latest import InputImpl, Types, io, ui
 from torch import Tensor
 
-from ..paintsundo_models import timeline, video
 from ..paintsundo_models.constants import DEFAULT_FPS
 from ..paintsundo_models.errors import VideoEncodingError
+from ..paintsundo_models.video import files as video_files
+from ..paintsundo_models.video import timeline
 
 DEFAULT_PREFIX = "PaintsUndo/painting"
 
@@ -40,7 +41,7 @@ def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
         prefix, folder_paths.get_output_directory(), width, height
     )
-    endings = {".png", *(spec.extension for spec in video.VIDEO_FORMATS.values())}
+    endings = {".png", *(spec.extension for spec in video_files.VIDEO_FORMATS.values())}
     while any(Path(folder, f"{name}_{counter:05}_{ending}").exists() for ending in endings):
         counter += 1
     return Path(folder, f"{name}_{counter:05}_"), subfolder
@@ -114,15 +115,15 @@ class AssembleVideo(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "format",
-                    options=list(video.VIDEO_FORMATS),
-                    default=next(iter(video.VIDEO_FORMATS)),
+                    options=list(video_files.VIDEO_FORMATS),
+                    default=next(iter(video_files.VIDEO_FORMATS)),
                     tooltip="mp4 (h264): plays everywhere. webm (vp9) and webm (av1): much smaller, for browsers. webm "
                     "(lossless): every pixel exact, large. gif: loops in chats and pages, up to 256 colours a frame; a "
                     "PNG beside it carries the workflow. png sequence: a folder of exact pictures for a video editor.",
                 ),
                 io.Int.Input(
                     "quality",
-                    default=video.DEFAULT_QUALITY,
+                    default=video_files.DEFAULT_QUALITY,
                     min=0,
                     max=100,
                     step=1,
@@ -173,7 +174,7 @@ class AssembleVideo(io.ComfyNode):
         try:
             rate = None if fps[0] is None else timeline.frame_rate(fps[0])
             if format[0] is not None:
-                video.check_format(format[0], rate)
+                video_files.check_format(format[0], rate)
             if filename_prefix[0] is not None:
                 clean_prefix(filename_prefix[0])
         except (ValueError, VideoEncodingError) as error:
@@ -197,7 +198,7 @@ class AssembleVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         """Run the node; every input is a list because `frames` is one."""
         rate = timeline.frame_rate(fps[0])
-        video.check_format(format[0], rate)
+        video_files.check_format(format[0], rate)
         prefix = clean_prefix(filename_prefix[0])
         if keyframes and len(keyframes) > 1:
             raise ValueError(
@@ -213,7 +214,7 @@ class AssembleVideo(io.ComfyNode):
         )
         metadata = {}
         if not args.disable_metadata:
-            metadata = video.metadata_texts(cls.hidden.prompt, cls.hidden.extra_pnginfo)
+            metadata = video_files.metadata_texts(cls.hidden.prompt, cls.hidden.extra_pnginfo)
         poster = played[-1] if order[0] == timeline.ORDER_PAINTING else played[0]
 
         bar = comfy.utils.ProgressBar(len(played))
@@ -224,23 +225,23 @@ class AssembleVideo(io.ComfyNode):
 
         height, width = played.shape[1:3]
         stem, subfolder = unused_stem(prefix, width, height)
-        extension = video.VIDEO_FORMATS[format[0]].extension
+        extension = video_files.VIDEO_FORMATS[format[0]].extension
 
         def saved(file: str, inner: str = subfolder) -> ui.SavedResult:
             return ui.SavedResult(file, inner, io.FolderType.output)
 
-        if format[0] == video.PNG_SEQUENCE:
-            names = video.save_png_sequence(played, stem, metadata, on_progress)
+        if format[0] == video_files.PNG_SEQUENCE:
+            names = video_files.save_png_sequence(played, stem, metadata, on_progress)
             shown = ui.SavedImages([saved(file, str(Path(subfolder, stem.name))) for file in names])
         else:
             path = stem.with_name(stem.name + extension)
-            video.encode_video(played, path, rate, format[0], quality[0], metadata, on_progress)
+            video_files.encode_video(played, path, rate, format[0], quality[0], metadata, on_progress)
             shown = ui.PreviewVideo([saved(path.name)])
-            if format[0] == video.GIF:
+            if format[0] == video_files.GIF:
                 # A GIF cannot carry the workflow. The page also takes an animation with a PNG in its list for
                 # pictures: without it, it would try to play the GIF as a video and show nothing.
                 companion = stem.with_name(stem.name + ".png")
-                video.save_png(poster, companion, metadata)
+                video_files.save_png(poster, companion, metadata)
                 shown = ui.SavedImages([saved(path.name), saved(companion.name)], is_animated=True)
         components = Types.VideoComponents(images=played, audio=None, frame_rate=rate)
         return io.NodeOutput(InputImpl.VideoFromComponents(components), played, ui=shown)

@@ -1,8 +1,6 @@
 """Segments: sixteen frames between two pictures, by the multi-frame model."""
 
 import math
-import re
-from collections.abc import Sequence
 
 import comfy.clip_vision
 import comfy.model_patcher
@@ -12,54 +10,29 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT, SEGMENT_SIZES
+from .checkpoints.parts import MULTI_FRAME_LOADER
+from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from .host.clip_vision import encode_any_aspect
-from .host.memo import fingerprint, remembered
-from .host.multi_frame import FS, VISION_TOKENS, multi_frame_sampling
+from .host.encoding_cache import fingerprint, remembered
+from .host.model_options import multi_frame_sampling
+from .host.multi_frame import FS, VISION_TOKENS
 from .host.sampling import (
     Conditioning,
+    SamplerSettings,
     encode_prompt,
     require_finite,
     sample_latent,
     scheduled_sigmas,
 )
 from .host.video_vae import VideoVAE
-from .images import nearest_shape, resize_and_center_crop, segment_size
-from .keyframes import SamplerSettings, require_single_picture
-from .multi_frame.sampling import sample_ddim
-from .parts import MULTI_FRAME_LOADER
+from .multi_frame.ddim import sample_ddim
+from .pictures.inputs import require_single_picture
+from .pictures.resizing import resize_and_center_crop
+from .pictures.sizes import NEAREST_TRAINED, frame_size
 from .schedule import NUM_TIMESTEPS
 
 REFERENCE_SAMPLER = "paintsundo_ddim"
 REFERENCE_SCHEDULER = "trailing"
-
-NEAREST_TRAINED = "nearest trained size"
-OWN_SIZE = "size of the pictures"
-RESOLUTIONS = (NEAREST_TRAINED, *(f"{width}x{height}" for height, width in SEGMENT_SIZES), OWN_SIZE)
-"""Choices of a segment's size; the middle ones are width x height."""
-
-MULTIPLE = 64
-"""Three halvings of a latent that is an eighth of the picture: a size off this grid is brought to it."""
-
-
-def frame_size(resolution: str, image: Tensor, trained: Sequence[tuple[int, int]] = ()) -> tuple[int, int]:
-    """(height, width) of a segment's frames.
-
-    Args:
-        resolution: one of RESOLUTIONS.
-        image: (B, H, W, C).
-        trained: sizes that the checkpoint was trained on, where they are not the released one's.
-    """
-    height, width = image.shape[1:3]
-    if resolution == NEAREST_TRAINED:
-        return nearest_shape(height, width, trained) if trained else segment_size(height, width)
-    if resolution == OWN_SIZE:
-        on_grid = [max(MULTIPLE, round(side / MULTIPLE) * MULTIPLE) for side in (height, width)]
-        return on_grid[0], on_grid[1]
-    if resolution not in RESOLUTIONS:
-        raise ValueError(f"There is no resolution {resolution!r}; there are {', '.join(RESOLUTIONS)}.")
-    chosen_width, chosen_height = map(int, re.findall(r"\d+", resolution))
-    return chosen_height, chosen_width
 
 
 def interpolation_conditioning(

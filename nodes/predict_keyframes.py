@@ -5,25 +5,21 @@ from typing import Any
 import comfy.samplers
 from comfy_api.latest import io
 
-from ..paintsundo_models import images
 from ..paintsundo_models.constants import (
     DEFAULT_KEYFRAME_CFG,
     DEFAULT_KEYFRAME_NEGATIVE,
     DEFAULT_KEYFRAME_SEED,
     DEFAULT_KEYFRAME_STEPS,
     DEFAULT_OPERATION_STEPS,
+    GRID,
     KEYFRAME_MAX_SIDE,
-    KEYFRAME_SIZE_MULTIPLE,
     OPERATION_STEP_MAX,
     SEED_MAX,
 )
-from ..paintsundo_models.keyframes import (
-    SamplerSettings,
-    encode_picture,
-    keyframe_conditioning,
-    predict_keyframes,
-)
+from ..paintsundo_models.host.sampling import SamplerSettings
+from ..paintsundo_models.keyframes import encode_picture, keyframe_conditioning, predict_keyframes
 from ..paintsundo_models.operation_steps import parse_operation_steps
+from ..paintsundo_models.pictures import sizes
 from .previews import results_shown
 
 STEPS_MEANING = (
@@ -49,7 +45,7 @@ def size_inputs() -> list[io.Int.Input]:
             default=0,
             min=0,
             max=KEYFRAME_MAX_SIDE,
-            step=KEYFRAME_SIZE_MULTIPLE,
+            step=GRID,
             tooltip=f"{name.capitalize()} of the keyframes in pixels, a multiple of 64. 0: by the picture's own shape, at about "
             "the 512x640 pixels of the training (at most a third more). Larger shows more detail, takes more memory and may repeat things.",
         )
@@ -138,10 +134,12 @@ def sampling_inputs() -> list:
     ]
 
 
-def are_usable(width: int | None, height: int | None, operation_steps: str | None = None) -> bool | str:
+def check_sizes_and_steps(
+    width: int | None, height: int | None, operation_steps: str | None = None
+) -> bool | str:
     """For validate_inputs, so that nothing runs in vain; None means linked, known only later."""
     try:
-        images.check_keyframe_sides(width or 0, height or 0)
+        sizes.check_keyframe_sides(width or 0, height or 0)
         if operation_steps is not None:
             parse_operation_steps(operation_steps)
     except ValueError as error:
@@ -186,7 +184,7 @@ class KeyframeConditioning(io.ComfyNode):
     def validate_inputs(
         cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
     ) -> bool | str:
-        return are_usable(width, height, operation_steps)
+        return check_sizes_and_steps(width, height, operation_steps)
 
     @classmethod
     def execute(
@@ -228,7 +226,7 @@ class PredictKeyframe(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, width: int | None = None, height: int | None = None) -> bool | str:
-        return are_usable(width, height)
+        return check_sizes_and_steps(width, height)
 
     @classmethod
     def execute(cls, image: io.Image.Type, operation_step: int, **inputs: Any) -> io.NodeOutput:
@@ -262,7 +260,7 @@ class PredictKeyframes(io.ComfyNode):
     def validate_inputs(
         cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
     ) -> bool | str:
-        return are_usable(width, height, operation_steps)
+        return check_sizes_and_steps(width, height, operation_steps)
 
     @classmethod
     def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: Any) -> io.NodeOutput:

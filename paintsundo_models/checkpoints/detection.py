@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from .constants import FRAMES_PER_SEGMENT, KEYFRAME_SIZE_MULTIPLE, TRAINED_SIZES_KEY
-from .multi_frame.projection import ImageProjectionParams
-from .multi_frame.unet import INIT_ATTENTION_HEADS, UNet3DParams
-from .multi_frame.vae import VideoVAEParams
+from ..constants import FRAMES_PER_SEGMENT, GRID, TRAINED_SIZES_KEY
+from ..multi_frame.projection import ImageProjectionParams
+from ..multi_frame.unet import INIT_ATTENTION_HEADS, UNet3DParams
+from ..multi_frame.vae import VideoVAEParams
 from .parts import MULTI_FRAME, SINGLE_FRAME
 
 Tensors = Mapping[str, Tensor]
@@ -202,8 +202,7 @@ def trained_sizes(config: Mapping) -> tuple[tuple[int, int], ...]:
         [tuple(entry) for entry in entries if isinstance(entry, list)] if isinstance(entries, list) else []
     )
     is_sound = all(
-        len(pair) == 2
-        and all(isinstance(side, int) and side > 0 and side % KEYFRAME_SIZE_MULTIPLE == 0 for side in pair)
+        len(pair) == 2 and all(isinstance(side, int) and side > 0 and side % GRID == 0 for side in pair)
         for pair in pairs
     )
     return tuple(pairs) if is_sound else ()

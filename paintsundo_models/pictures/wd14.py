@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from .errors import (
+from ..errors import (
     CheckpointMismatchError,
     CheckpointNotFoundError,
     CorruptCheckpointError,
     UnsupportedCheckpointError,
 )
-from .images import composite_on_white
+from .inputs import composite_on_white
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -11,8 +11,9 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from .constants import FRAMES_PER_SEGMENT
-from .images import composite_on_white, resize_and_center_crop
+from ..constants import FRAMES_PER_SEGMENT
+from ..pictures.inputs import composite_on_white
+from ..pictures.resizing import resize_and_center_crop
 
 TRIM_SHARED = "shared ends once"
 TRIM_REFERENCE = "as reference"

@@ -1,0 +1,1 @@
+"""What lies on disk: files, the parts in them, and what their tensors say."""

@@ -1,0 +1,1 @@
+"""What is done with single pictures: reading, sizes, cropping, tags."""

@@ -1,0 +1,136 @@
+"""Resizing and cropping, as both models were trained on them. Pictures are (B, H, W, C), any range."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .inputs import require_picture
+from .sizes import require_positive
+
+
+@dataclass(frozen=True)
+class CropBox:
+    """The part of a picture that a centre crop keeps, in pixels of the uncropped picture.
+
+    Edges need not be whole pixels: the crop happens after resizing, on whole pixels of the result.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    image_width: int
+    image_height: int
+
+    @property
+    def kept(self) -> float:
+        """Share of the picture's area that is kept, 0...1."""
+        return (self.right - self.left) * (self.bottom - self.top) / (self.image_width * self.image_height)
+
+    @property
+    def cuts(self) -> dict[str, int]:
+        """Whole pixels that are lost, by the side; empty when nothing is."""
+        lost = {
+            "left": self.left,
+            "right": self.image_width - self.right,
+            "top": self.top,
+            "bottom": self.image_height - self.bottom,
+        }
+        return {side: round(px) for side, px in lost.items() if round(px) > 0}
+
+    def describe(self) -> str:
+        """Say in one line what is cut; says so too when nothing is."""
+        width, height = self.image_width, self.image_height
+        lost = ", ".join(f"{px} px {side}" for side, px in self.cuts.items())
+        if not lost:
+            return f"The whole picture is used ({width}x{height}); nothing is cut."
+        return f"{self.kept:.1%} of the picture ({width}x{height}) is used; cut: {lost}."
+
+
+def _covering_size(image_width: int, image_height: int, width: int, height: int) -> tuple[int, int]:
+    scale = max(height / image_height, width / image_width)
+    return round(image_width * scale), round(image_height * scale)
+
+
+def _area_taps(source: int, size: int, start: int, count: int) -> tuple[Tensor, Tensor]:
+    """Return which source pixels, and how much of each, make up entries start...start + count of a shrunk axis.
+
+    Entry i is the mean of the source over [i * s, (i + 1) * s), s = source / size. Both are (count, taps).
+    """
+    entries = torch.arange(start, start + count, dtype=torch.float64)
+    # Rounding keeps an edge that should be a whole pixel from reaching into the next one by 1e-12.
+    low = (entries * (source / size)).round(decimals=9)
+    high = ((entries + 1) * (source / size)).round(decimals=9).clamp(max=source)
+    taps = int((high.ceil() - low.floor()).max())
+    index = low.floor()[:, None] + torch.arange(taps)
+    overlap = torch.minimum(index + 1, high[:, None]) - torch.maximum(index, low[:, None])
+    return index.long().clamp(max=source - 1), overlap.clamp(min=0) / (high - low)[:, None]
+
+
+def _enlarging_taps(source: int, size: int, start: int, count: int) -> tuple[Tensor, Tensor]:
+    """As `_area_taps` for an axis that grows: each entry blends two pixels by how far it reaches into the second.
+
+    The order of operations, and the fraction in float32, are OpenCV's: where an entry starts exactly on a pixel,
+    rounding decides which pixel it is, and the reference's choice is kept.
+    """
+    ratio = size / source
+    entries = torch.arange(start, start + count, dtype=torch.float64)
+    first = (entries * (1 / ratio)).floor()
+    reach = ((entries + 1) - (first + 1) * ratio).float().clamp(min=0)
+    reach = (reach - reach.floor()).double()
+    index = torch.stack([first, first + 1], dim=1).long().clamp(max=source - 1)
+    return index, torch.stack([1 - reach, reach], dim=1)
+
+
+def _gather(image: Tensor, dim: int, index: Tensor, weight: Tensor) -> Tensor:
+    # One tap at a time: no copy of a large picture is made, and it runs on every device.
+    shape = [1] * image.ndim
+    shape[dim] = len(index)
+    index, weight = index.to(image.device), weight.to(device=image.device, dtype=image.dtype)
+    result = image.index_select(dim, index[:, 0]).mul_(weight[:, 0].view(shape))
+    for tap in range(1, index.shape[1]):
+        result += image.index_select(dim, index[:, tap]).mul_(weight[:, tap].view(shape))
+    return result
+
+
+def resize_and_center_crop(image: Tensor, width: int, height: int) -> Tensor:
+    """Scale a picture so that it covers width x height (area resampling), and cut the overhang evenly.
+
+    Args:
+        image: (B, H, W, C), any range.
+        width: of the result, in pixels.
+        height: of the result, in pixels.
+
+    Returns:
+        (B, height, width, C), same dtype, device and range. The weights are those of OpenCV's INTER_AREA; the
+        reference's result is rounded to 8 bit (and enlarges in fixed point), this is not: up to 1/255 between them.
+
+    Raises:
+        ValueError: not a (B, H, W, C) tensor, or a size under 1.
+
+    Source: Paints-UNDO (resize_and_center_crop: scale by the larger ratio, round, crop at half the overhang).
+    """
+    require_picture(image)
+    require_positive(width, height)
+    image_height, image_width = image.shape[1:3]
+    new_width, new_height = _covering_size(image_width, image_height, width, height)
+    top, left = (new_height - height) // 2, (new_width - width) // 2
+    is_shrinking = new_height <= image_height and new_width <= image_width
+    taps = _area_taps if is_shrinking else _enlarging_taps
+    rows = _gather(image, 1, *taps(image_height, new_height, top, height))
+    return _gather(rows, 2, *taps(image_width, new_width, left, width))
+
+
+def crop_box(image_width: int, image_height: int, width: int, height: int) -> CropBox:
+    """Tell which part of a picture `resize_and_center_crop` to width x height keeps.
+
+    Raises:
+        ValueError: a size under 1.
+    """
+    require_positive(image_width, image_height)
+    require_positive(width, height)
+    new_width, new_height = _covering_size(image_width, image_height, width, height)
+    x, y = image_width / new_width, image_height / new_height
+    left, top = (new_width - width) // 2, (new_height - height) // 2
+    return CropBox(left * x, top * y, (left + width) * x, (top + height) * y, image_width, image_height)

@@ -1,0 +1,1 @@
+"""What is done with frames, and files of them."""
