@@ -120,7 +120,7 @@ def test_png_sequence_is_exact_and_carries_the_workflow(frames, metadata, tmp_pa
 
 
 def test_nothing_is_overwritten(frames, tmp_path):
-    path = tmp_path / "video_files.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(b"somebody's")
     with pytest.raises(FileExistsError):
         video_files.encode_video(frames, path, FPS, "mp4 (h264)")
@@ -137,7 +137,7 @@ def test_cancelling_leaves_no_file(frames, tmp_path):
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        video_files.encode_video(frames, tmp_path / "video_files.mp4", FPS, "mp4 (h264)", on_progress=cancel)
+        video_files.encode_video(frames, tmp_path / "video.mp4", FPS, "mp4 (h264)", on_progress=cancel)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,7 +148,7 @@ def test_failing_ffmpeg_is_quoted_and_leaves_no_file(frames, tmp_path, monkeypat
     )
     monkeypatch.setitem(video_files.VIDEO_FORMATS, "broken", broken)
     with pytest.raises(VideoEncodingError, match="no_such_encoder"):
-        video_files.encode_video(frames, tmp_path / "video_files.mp4", FPS, "broken")
+        video_files.encode_video(frames, tmp_path / "video.mp4", FPS, "broken")
     assert list(tmp_path.iterdir()) == []
 
 
