@@ -86,7 +86,11 @@ def run_checks(options: argparse.Namespace, pytest_options: list[str]) -> int:
     install_system_packages()
     installation = ensure_installation(ROOT, for_tests=True)
     steps = plan_checks(options, pytest_options, str(installation.python), str(type_settings(installation)))
-    environment = {**os.environ, "COMFYUI_PATH": str(installation.comfyui), "COMFYUI_PYTHON": str(installation.python)}
+    environment = {
+        **os.environ,
+        "COMFYUI_PATH": str(installation.comfyui),
+        "COMFYUI_PYTHON": str(installation.python),
+    }
     results = {name: run_step(name, command, environment) for name, command in steps.items()}
     print("\n" + ", ".join(f"{name}: {'ok' if code == 0 else 'FAILED'}" for name, code in results.items()))
     return 0 if not any(results.values()) else 1
