@@ -141,7 +141,7 @@ def test_readme_s_extra_model_paths_find_the_download_of_the_original_program(
 
 
 def test_modules_that_the_documents_name_exist():
-    folders = ("nodes", "paintsundo_models", "tools")
+    folders = ("nodes", "paintsundo_models", "tools", "tests")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")] + list(ROOT.glob("*.py"))
     paths = [file.relative_to(ROOT).as_posix() for file in files]
     named = re.findall(r"`([\w/]+\.py)`", text_of(ROOT / "docs" / "architecture.md"))
