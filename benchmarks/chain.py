@@ -19,6 +19,7 @@ from paintsundo_models.pictures.sizes import NEAREST_TRAINED, OWN_SIZE
 from paintsundo_models.segments import REFERENCE_SAMPLER, REFERENCE_SCHEDULER, interpolate
 from paintsundo_models.video import files as video_files
 from paintsundo_models.video import timeline
+from paintsundo_models.video.assembly import AssemblySettings, assemble
 
 from .measure import Meter, weight_bytes
 from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
@@ -59,9 +60,8 @@ def make_segments(multi: MultiFrame, pictures: Tensor, resolution: str, steps: i
 
 def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
     """Order the frames and write them to a file that is then deleted, as the last node does."""
-    ends = (pictures[:1], pictures[-1:])
-    frames = timeline.play_frames(timeline.join_segments(segments, ends=ends))
     rate = timeline.frame_rate(constants.DEFAULT_FPS)
+    frames = assemble(segments, AssemblySettings(rate), pictures).played
     name, kind = next(iter(video_files.VIDEO_FORMATS.items()))
     with tempfile.TemporaryDirectory() as folder:
         video_files.encode_video(frames, Path(folder, f"chain{kind.extension}"), rate, name)

@@ -1,50 +1,21 @@
 """The last step: segments in, a saved painting video out."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-import comfy.model_management
-import comfy.utils
-import folder_paths
 from comfy.cli_args import args
-from comfy_api.latest import InputImpl, Types, io, ui
+from comfy_api.latest import InputImpl, Types, io
 from torch import Tensor
 
 from ..paintsundo_models.constants import DEFAULT_FPS
 from ..paintsundo_models.errors import VideoEncodingError
+from ..paintsundo_models.host.graph import connections_of_class, is_output_wanted
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import timeline
+from ..paintsundo_models.video.assembly import AssemblySettings, assemble
+from ..paintsundo_models.video.frames import RecordedFrames
+from .saved_videos import DEFAULT_PREFIX, VideoToSave, clean_prefix, save_video
 
-DEFAULT_PREFIX = "PaintsUndo/painting"
-
-
-def clean_prefix(text: str) -> str:
-    """The start of a file's path below the output folder; without a name in it, the default.
-
-    Raises:
-        ValueError: it leads out of the output folder.
-    """
-    # A folder alone would name hidden files, and the host counts no numbers for it.
-    prefix = text.strip().rstrip("/\\. ") or DEFAULT_PREFIX
-    output = Path(os.path.abspath(folder_paths.get_output_directory()))
-    if not Path(os.path.abspath(output / prefix)).is_relative_to(output):
-        raise ValueError(
-            f'filename_prefix is "{text}", which leads out of ComfyUI\'s output folder ({output}). Write a name, with '
-            f'folders before it where wanted, such as "{DEFAULT_PREFIX}".'
-        )
-    return prefix
-
-
-def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
-    """Path without ending of a new video, and its folder below the output folder, by the host's rules for names."""
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        prefix, folder_paths.get_output_directory(), width, height
-    )
-    endings = {".png", *(spec.extension for spec in video_files.VIDEO_FORMATS.values())}
-    while any(Path(folder, f"{name}_{counter:05}_{ending}").exists() for ending in endings):
-        counter += 1
-    return Path(folder, f"{name}_{counter:05}_"), subfolder
+VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
 
 
 class AssembleVideo(io.ComfyNode):
@@ -61,7 +32,7 @@ class AssembleVideo(io.ComfyNode):
             "saves it in ComfyUI's output folder with the workflow inside: drop the file on the page to open the graph.",
             is_input_list=True,
             is_output_node=True,
-            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
             inputs=[
                 io.Image.Input(
                     "frames",
@@ -154,11 +125,12 @@ class AssembleVideo(io.ComfyNode):
                 io.Video.Output(
                     display_name="video",
                     tooltip="The frames as played, holds included, with their frame rate: exact pictures, before the "
-                    "file's compression. For Save Video and other video nodes.",
+                    "file's compression. For Save Video and other video nodes. Made only where something is connected.",
                 ),
                 io.Image.Output(
                     display_name="frames",
-                    tooltip="All frames as played, one batch of shape (frames, height, width, 3) in 0 to 1, holds included.",
+                    tooltip="All frames as played, one batch of shape (frames, height, width, 3) in 0 to 1, holds included. "
+                    "Made only where something is connected, so that memory does not grow with the video.",
                 ),
             ],
         )
@@ -182,6 +154,11 @@ class AssembleVideo(io.ComfyNode):
         return True
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs: object) -> list[str]:
+        # Outputs that nothing was connected to are not made; the node runs again when something is.
+        return connections_of_class("PaintsUndoAssembleVideo")
+
+    @classmethod
     def execute(
         cls,
         frames: list[Tensor],
@@ -197,51 +174,33 @@ class AssembleVideo(io.ComfyNode):
         keyframes: list[Tensor] | None = None,
     ) -> io.NodeOutput:
         """Run the node; every input is a list because `frames` is one."""
-        rate = timeline.frame_rate(fps[0])
-        video_files.check_format(format[0], rate)
+        settings = AssemblySettings(
+            rate=timeline.frame_rate(fps[0]),
+            order=order[0],
+            trim=trim[0],
+            hold_first=hold_first[0],
+            hold_last=hold_last[0],
+            exact_ends=exact_ends[0],
+        )
+        video_files.check_format(format[0], settings.rate)
         prefix = clean_prefix(filename_prefix[0])
         if keyframes and len(keyframes) > 1:
             raise ValueError(
                 f"keyframes is a list of {len(keyframes)} batches, and one batch is needed: the graph ran for several "
                 "pictures at once, and their segments would all end up in one video. Queue the pictures one by one."
             )
-        ends = (keyframes[0][:1], keyframes[0][-1:]) if keyframes and exact_ends[0] else None
-        played = timeline.play_frames(
-            timeline.join_segments(frames, trim=trim[0], ends=ends),
-            order=order[0],
-            hold_first=timeline.hold_frames(hold_first[0], rate),
-            hold_last=timeline.hold_frames(hold_last[0], rate),
-        )
+        video = assemble(frames, settings, keyframes[0] if keyframes else None)
+        played, images = video.played, None
+        prompt, node_id = cls.hidden.prompt, cls.hidden.unique_id
+        if any(is_output_wanted(output, node_id, prompt) for output in (VIDEO_OUTPUT, FRAMES_OUTPUT)):
+            played = RecordedFrames(played)
+            images = played.images
         metadata = {}
         if not args.disable_metadata:
-            metadata = video_files.metadata_texts(cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        poster = played[-1] if order[0] == timeline.ORDER_PAINTING else played[0]
-
-        bar = comfy.utils.ProgressBar(len(played))
-
-        def on_progress(done: int) -> None:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            bar.update_absolute(done)
-
-        height, width = played.shape[1:3]
-        stem, subfolder = unused_stem(prefix, width, height)
-        extension = video_files.VIDEO_FORMATS[format[0]].extension
-
-        def saved(file: str, inner: str = subfolder) -> ui.SavedResult:
-            return ui.SavedResult(file, inner, io.FolderType.output)
-
-        if format[0] == video_files.PNG_SEQUENCE:
-            names = video_files.save_png_sequence(played, stem, metadata, on_progress)
-            shown = ui.SavedImages([saved(file, str(Path(subfolder, stem.name))) for file in names])
-        else:
-            path = stem.with_name(stem.name + extension)
-            video_files.encode_video(played, path, rate, format[0], quality[0], metadata, on_progress)
-            shown = ui.PreviewVideo([saved(path.name)])
-            if format[0] == video_files.GIF:
-                # A GIF cannot carry the workflow. The page also takes an animation with a PNG in its list for
-                # pictures: without it, it would try to play the GIF as a video and show nothing.
-                companion = stem.with_name(stem.name + ".png")
-                video_files.save_png(poster, companion, metadata)
-                shown = ui.SavedImages([saved(path.name), saved(companion.name)], is_animated=True)
-        components = Types.VideoComponents(images=played, audio=None, frame_rate=rate)
-        return io.NodeOutput(InputImpl.VideoFromComponents(components), played, ui=shown)
+            metadata = video_files.metadata_texts(prompt, cls.hidden.extra_pnginfo)
+        to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata)
+        shown = save_video(played, to_save, lambda: video.picture)
+        if images is None:
+            return io.NodeOutput(None, None, ui=shown)
+        components = Types.VideoComponents(images=images, audio=None, frame_rate=settings.rate)
+        return io.NodeOutput(InputImpl.VideoFromComponents(components), images, ui=shown)

@@ -1,7 +1,7 @@
 """Files from the frames of a painting video: ffmpeg (imageio-ffmpeg) through a pipe, PNG through Pillow.
 
-Frames are ComfyUI's IMAGE as played: (T, H, W, 3) in [0, 1]; they go to ffmpeg one at a time as 8-bit RGB. A file
-or folder gets its name only when it is whole, and nothing is ever overwritten.
+Frames come as played, in [0, 1]: a tensor (T, H, W, 3), or `Frames`, of which each is made when its turn comes. They go
+to ffmpeg one at a time as 8-bit RGB. A file or folder gets its name only when it is whole, and nothing is ever overwritten.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..errors import VideoEncodingError
+from .frames import Frames, as_frames
 
 GIF_MAX_FPS = 50
 """GIF counts in 1/100 s, and browsers slow a delay of 1/100 s down to 1/10 s."""
@@ -207,7 +208,7 @@ def _publish(part: Path, path: Path) -> None:
 
 
 def encode_video(
-    frames: Tensor,
+    frames: Frames | Tensor,
     path: Path,
     fps: Fraction,
     video_format: str,
@@ -220,7 +221,7 @@ def encode_video(
     Odd sides are made even for 4:2:0 formats by repeating the last row or column; nothing is cut.
 
     Args:
-        frames: (T, H, W, 3) in [0, 1], as played.
+        frames: as played, in [0, 1].
         path: of the new file, with the format's extension; its folder exists.
         fps: frames a second.
         video_format: a name in `VIDEO_FORMATS` that stands for a file.
@@ -236,7 +237,8 @@ def encode_video(
     """
     check_format(video_format, fps)
     spec = VIDEO_FORMATS[video_format]
-    height, width = frames.shape[1:3]
+    frames = as_frames(frames)
+    height, width = frames.height, frames.width
     if min(height, width) < spec.min_side:
         raise ValueError(
             f'"{video_format}" needs frames of at least {spec.min_side} pixels a side; got {width}x{height}. '
@@ -265,7 +267,7 @@ def encode_video(
         _publish(part, path)
 
 
-def _pipe_frames(command: list[str], frames: Tensor, pad: tuple, log: BinaryIO, on_progress: Progress) -> int:
+def _pipe_frames(command: list[str], frames: Frames, pad: tuple, log: BinaryIO, on_progress: Progress) -> int:
     """Run ffmpeg on the frames and return its exit code; it never outlives this call."""
     environment = {**os.environ, "SVT_LOG": "1"}  # SVT-AV1 ignores -loglevel; 1 leaves its errors only
     process = subprocess.Popen(
@@ -321,7 +323,7 @@ def _write_png(frame: Tensor, path: Path, metadata: dict[str, str]) -> None:
 
 
 def save_png_sequence(
-    frames: Tensor, folder: Path, metadata: dict[str, str], on_progress: Progress = lambda done: None
+    frames: Frames | Tensor, folder: Path, metadata: dict[str, str], on_progress: Progress = lambda done: None
 ) -> list[str]:
     """Write frames as numbered PNG files, each with the metadata, into a new folder; return the names in order.
 
@@ -332,7 +334,7 @@ def save_png_sequence(
     with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=folder.parent) as work:
         part = Path(work, folder.name)
         part.mkdir()
-        for done, (name, frame) in enumerate(zip(names, frames, strict=True), start=1):
+        for done, (name, frame) in enumerate(zip(names, as_frames(frames), strict=True), start=1):
             _write_png(frame, part / name, metadata)
             on_progress(done)
         _publish(part, folder)

@@ -1,4 +1,4 @@
-"""From segments in undo order to the frames of the video as played. No files, no nodes, no networks.
+"""From segments in undo order to the order and the times in which their frames are played. No files, no nodes.
 
 Undo order is the models' own: the finished picture first, the white canvas last. Segment i ends with the keyframe
 that segment i + 1 begins with. Pictures are ComfyUI's IMAGE: (T, H, W, C) in [0, 1].
@@ -8,12 +8,12 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-import torch
 from torch import Tensor
 
 from ..constants import FRAMES_PER_SEGMENT
 from ..pictures.inputs import composite_on_white
 from ..pictures.resizing import resize_and_center_crop
+from .frames import BatchFrames, Frames, JoinedFrames, MappedFrames
 
 TRIM_SHARED = "shared ends once"
 TRIM_REFERENCE = "as reference"
@@ -53,8 +53,10 @@ def hold_frames(seconds: float, fps: Fraction) -> int:
 
 
 def join_segments(
-    segments: Sequence[Tensor], trim: str = TRIM_SHARED, ends: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
+    segments: Sequence[Tensor],
+    trim: str = TRIM_SHARED,
+    ends: tuple[Tensor | None, Tensor | None] = (None, None),
+) -> Frames:
     """Join segments in undo order, without their shared frames.
 
     "shared ends once" drops the last frame of every segment but the last: 7 segments of 16 give 106 frames, one
@@ -65,11 +67,11 @@ def join_segments(
         segments: (T, H, W, C) each, 1, 3 or 4 channels, all of one size. Alpha is laid on white. A single
             one that is several times 16 frames long is several segments joined into a batch.
         trim: one of `TRIMS`.
-        ends: the finished picture and the canvas, (1, H', W', C) each; resized and cropped, they take the places of
-            the first and the last frame. Not in "as reference", whose frames are the model's alone.
+        ends: the finished picture and the canvas, (1, H', W', C) each or None; resized and cropped, they take the
+            places of the first and the last frame. Not in "as reference", whose frames are the model's alone.
 
     Returns:
-        (T, H, W, 3) in undo order, a tensor of its own.
+        T frames in undo order; they look into the segments' memory.
 
     Raises:
         ValueError: no frames, segments of different sizes, or an unknown trim.
@@ -78,25 +80,13 @@ def join_segments(
         raise ValueError(f'Unknown trim "{trim}"; accepted are: {", ".join(TRIMS)}.')
     if not segments or any(len(segment) == 0 for segment in segments):
         raise ValueError("There are no frames to assemble: connect the frames of at least one segment.")
-    pieces = [composite_on_white(segment) for segment in segments]
-    if len(pieces) == 1:
-        pieces = _split_batch(pieces[0])
-    sizes: dict[tuple[int, int], int] = {}
-    for number, piece in enumerate(pieces, start=1):
-        sizes.setdefault((piece.shape[2], piece.shape[1]), number)
-    if len(sizes) > 1:
-        found = "; ".join(f"{w}x{h} (first in segment {number})" for (w, h), number in sizes.items())
-        raise ValueError(
-            f"All segments must have one size in pixels; got {found}. Interpolate all of them at the same resolution."
-        )
+    pieces = _split_batch(segments[0]) if len(segments) == 1 else list(segments)
     last = len(pieces) - 1
     for i, piece in enumerate(pieces):
         if len(piece) > 1 and (trim == TRIM_REFERENCE or (trim == TRIM_SHARED and i < last)):
             pieces[i] = piece[:-1]
-    frames = torch.cat(pieces)
-    if ends is not None and trim != TRIM_REFERENCE:
-        _replace_ends(frames, ends)
-    return frames
+    frames = join_frames([BatchFrames(piece) for piece in pieces])
+    return frames if trim == TRIM_REFERENCE else _with_ends(frames, *ends)
 
 
 def _split_batch(frames: Tensor) -> list[Tensor]:
@@ -104,37 +94,48 @@ def _split_batch(frames: Tensor) -> list[Tensor]:
     return list(frames.split(FRAMES_PER_SEGMENT)) if len(frames) % FRAMES_PER_SEGMENT == 0 else [frames]
 
 
-def _replace_ends(frames: Tensor, ends: tuple[Tensor, Tensor]) -> None:
-    height, width = frames.shape[1:3]
-    finished, canvas = (
-        resize_and_center_crop(composite_on_white(end), width=width, height=height)[0].to(frames)
-        for end in ends
-    )
-    frames[-1] = canvas
-    frames[0] = finished  # last, so that a single frame is the finished picture
+def join_frames(pieces: Sequence[Frames]) -> Frames:
+    """Join sequences of one size, one after the other.
+
+    Raises:
+        ValueError: they have different sizes.
+    """
+    sizes: dict[tuple[int, int], int] = {}
+    for number, piece in enumerate(pieces, start=1):
+        sizes.setdefault((piece.width, piece.height), number)
+    if len(sizes) > 1:
+        found = "; ".join(f"{w}x{h} (first in segment {number})" for (w, h), number in sizes.items())
+        raise ValueError(
+            f"All segments must have one size in pixels; got {found}. Interpolate all of them at the same resolution."
+        )
+    return JoinedFrames(pieces)
 
 
-def play_frames(
-    frames: Tensor, order: str = ORDER_PAINTING, hold_first: int = 0, hold_last: int = 0
-) -> Tensor:
-    """Put frames in undo order into the order of play and repeat the two ends.
+def _with_ends(frames: Frames, finished: Tensor | None, canvas: Tensor | None) -> Frames:
+    ends = {}
+    for index, end in ((len(frames) - 1, canvas), (0, finished)):  # a single frame is the finished picture
+        if end is not None:
+            picture = resize_and_center_crop(composite_on_white(end), frames.width, frames.height)[0]
+            ends[index] = picture.to(frames[index])
+    return MappedFrames(frames, lambda frame, index: ends.get(index, frame)) if ends else frames
+
+
+def played_positions(count: int, order: str = ORDER_PAINTING) -> list[float]:
+    """Return which of `count` frames in undo order is shown first, second, ... when they are played.
 
     Args:
-        frames: (T, H, W, C) in undo order.
+        count: of frames.
         order: one of `ORDERS`.
-        hold_first: how many more frames the first one played is shown.
-        hold_last: how many more frames the last one played is shown.
-
-    Returns:
-        (hold_first + T + hold_last, H, W, C) as played.
 
     Raises:
         ValueError: an unknown order.
     """
     if order not in ORDERS:
         raise ValueError(f'Unknown order "{order}"; accepted are: {", ".join(ORDERS)}.')
-    played = list(range(len(frames)))
-    if order == ORDER_PAINTING:
-        played.reverse()
-    played = [played[0]] * hold_first + played + [played[-1]] * hold_last
-    return frames[torch.tensor(played, device=frames.device)]
+    positions = [float(index) for index in range(count)]
+    return positions[::-1] if order == ORDER_PAINTING else positions
+
+
+def held(positions: Sequence[float], first: int = 0, last: int = 0) -> list[float]:
+    """Return positions with the first one repeated `first` more times, and the last one `last` more times."""
+    return [positions[0]] * first + list(positions) + [positions[-1]] * last

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models.video import timeline
+from paintsundo_pack.paintsundo_models.video.frames import TimedFrames, as_frames
 
 SEGMENTS, FRAMES = 7, 16
 
@@ -25,13 +26,19 @@ def segments():
 
 
 def greys(frames):
-    return (frames[:, 0, 0, 0] * 255).round().int().tolist()
+    return [round(float(frame[0, 0, 0]) * 255) for frame in frames]
+
+
+def played(frames, order="painting", **holds):
+    """The frames in the order of play, held as asked."""
+    positions = timeline.played_positions(len(frames), order)
+    return TimedFrames(as_frames(frames), timeline.held(positions, **holds))
 
 
 def test_shared_ends_once_keeps_the_canvas_and_shows_each_keyframe_once(segments):
     joined = timeline.join_segments(segments)
     assert greys(joined) == list(range(106))
-    assert greys(timeline.play_frames(joined)) == list(range(105, -1, -1))
+    assert greys(played(joined)) == list(range(105, -1, -1))
 
 
 def test_as_reference_gives_its_105_frames(segments):
@@ -61,18 +68,18 @@ def test_single_segment_stays_whole(count):
 def test_exact_ends_replace_the_redrawn_ones_cropped_to_size(segments):
     finished = torch.rand(1, 20, 40, 3, generator=torch.Generator().manual_seed(1))
     joined = timeline.join_segments(segments, ends=(finished, torch.ones(1, 20, 40, 3)))
-    assert joined.shape == (106, 8, 8, 3)
+    assert joined.batch().shape == (106, 8, 8, 3)
     assert joined[-1].min() == 1
     assert joined[0].std() > 0.01
-    assert greys(joined[1:-1]) == list(range(1, 105))
+    assert greys(joined)[1:-1] == list(range(1, 105))
     assert greys(timeline.join_segments(segments, "as reference", (finished, finished)))[0] == 0
 
 
 def test_holds_repeat_the_ends_as_played(segments):
-    played = timeline.play_frames(timeline.join_segments(segments), hold_first=2, hold_last=3)
-    assert greys(played)[:4] == [105, 105, 105, 104]
-    assert greys(played)[-4:] == [0, 0, 0, 0]
-    assert greys(timeline.play_frames(segments[0], "undo", hold_last=1))[-3:] == [14, 15, 15]
+    shown = greys(played(timeline.join_segments(segments), first=2, last=3))
+    assert shown[:4] == [105, 105, 105, 104]
+    assert shown[-4:] == [0, 0, 0, 0]
+    assert greys(played(segments[0], "undo", last=1))[-3:] == [14, 15, 15]
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(0, 0), (2, 8), (0.1, 0), (0.13, 1)])
@@ -94,7 +101,7 @@ def test_bad_input_is_refused(segments):
     with pytest.raises(ValueError, match="Unknown trim"):
         timeline.join_segments(segments, "half")
     with pytest.raises(ValueError, match="Unknown order"):
-        timeline.play_frames(segments[0], "sideways")
+        timeline.played_positions(16, "sideways")
     for fps in (0, 0.001, 1001, float("nan")):
         with pytest.raises(ValueError, match="frame rate"):
             timeline.frame_rate(fps)

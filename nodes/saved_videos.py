@@ -1,0 +1,102 @@
+"""Where a painting video is saved below ComfyUI's output folder, and what the node shows of it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..paintsundo_models.video import files as video_files
+from ..paintsundo_models.video.frames import Frames
+
+DEFAULT_PREFIX = "PaintsUndo/painting"
+
+
+def clean_prefix(text: str) -> str:
+    """The start of a file's path below the output folder; without a name in it, the default.
+
+    Raises:
+        ValueError: it leads out of the output folder.
+    """
+    # A folder alone would name hidden files, and the host counts no numbers for it.
+    prefix = text.strip().rstrip("/\\. ") or DEFAULT_PREFIX
+    output = Path(os.path.abspath(folder_paths.get_output_directory()))
+    if not Path(os.path.abspath(output / prefix)).is_relative_to(output):
+        raise ValueError(
+            f'filename_prefix is "{text}", which leads out of ComfyUI\'s output folder ({output}). Write a name, with '
+            f'folders before it where wanted, such as "{DEFAULT_PREFIX}".'
+        )
+    return prefix
+
+
+def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
+    """Path without ending of a new video, and its folder below the output folder, by the host's rules for names."""
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+        prefix, folder_paths.get_output_directory(), width, height
+    )
+    endings = {".png", *(spec.extension for spec in video_files.VIDEO_FORMATS.values())}
+    while any(Path(folder, f"{name}_{counter:05}_{ending}").exists() for ending in endings):
+        counter += 1
+    return Path(folder, f"{name}_{counter:05}_"), subfolder
+
+
+@dataclass(frozen=True)
+class VideoToSave:
+    """What a file is like, apart from its frames.
+
+    Attributes:
+        prefix: start of its path below the output folder, from `clean_prefix`.
+        format: a name in `VIDEO_FORMATS`.
+        quality: 0...100, see `encode_video`.
+        rate: frames a second.
+        metadata: texts to store in it.
+    """
+
+    prefix: str
+    format: str
+    quality: int
+    rate: Fraction
+    metadata: dict[str, str]
+
+
+def save_video(
+    frames: Frames, to_save: VideoToSave, picture: Callable[[], Tensor]
+) -> ui.SavedImages | ui.PreviewVideo:
+    """Write frames as a new file or folder, with a progress bar, and return what the node shows.
+
+    Args:
+        frames: as played; each is asked for once, in turn.
+        to_save: the rest of the file.
+        picture: makes the picture (H, W, 3) that lies beside a GIF and carries the workflow.
+    """
+    bar = comfy.utils.ProgressBar(len(frames))
+
+    def on_progress(done: int) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(done)
+
+    stem, subfolder = unused_stem(to_save.prefix, frames.width, frames.height)
+
+    def saved(file: str, inner: str = subfolder) -> ui.SavedResult:
+        return ui.SavedResult(file, inner, io.FolderType.output)
+
+    if to_save.format == video_files.PNG_SEQUENCE:
+        names = video_files.save_png_sequence(frames, stem, to_save.metadata, on_progress)
+        return ui.SavedImages([saved(file, str(Path(subfolder, stem.name))) for file in names])
+    path = stem.with_name(stem.name + video_files.VIDEO_FORMATS[to_save.format].extension)
+    video_files.encode_video(
+        frames, path, to_save.rate, to_save.format, to_save.quality, to_save.metadata, on_progress
+    )
+    if to_save.format != video_files.GIF:
+        return ui.PreviewVideo([saved(path.name)])
+    # A GIF cannot carry the workflow. The page also takes an animation with a PNG in its list for pictures: without
+    # it, it would try to play the GIF as a video and show nothing.
+    companion = stem.with_name(stem.name + ".png")
+    video_files.save_png(picture(), companion, to_save.metadata)
+    return ui.SavedImages([saved(path.name), saved(companion.name)], is_animated=True)

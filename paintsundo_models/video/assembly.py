@@ -1,0 +1,84 @@
+"""The stages from finished segments to the frames of the video as played, put together in one place.
+
+Three groups, in this order: what the frames look like (in undo order, by index), when each is shown (positions among
+them), and what is laid on the played video. Each stage takes `Frames` or positions and gives the same, so that a
+frame exists only while it is encoded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from torch import Tensor
+
+from .frames import Frames, TimedFrames
+from .timeline import ORDER_PAINTING, TRIM_SHARED, held, hold_frames, join_segments, played_positions
+
+
+@dataclass(frozen=True)
+class AssemblySettings:
+    """What is chosen for the frames of a video; how they are stored in a file is not part of it.
+
+    Attributes:
+        rate: frames a second.
+        order: one of `timeline.ORDERS`.
+        trim: one of `timeline.TRIMS`.
+        hold_first: how much longer the first frame as played is shown, in seconds.
+        hold_last: how much longer the last frame as played is shown, in seconds.
+        exact_ends: where keyframes are given, the video's two ends are those themselves, not as the model drew them.
+    """
+
+    rate: Fraction
+    order: str = ORDER_PAINTING
+    trim: str = TRIM_SHARED
+    hold_first: float = 0.0
+    hold_last: float = 0.0
+    exact_ends: bool = True
+
+
+@dataclass(frozen=True)
+class AssembledVideo:
+    """A video of which no frame is made yet.
+
+    Attributes:
+        played: the frames as played.
+        painted: each of them once, in undo order, before anything is laid on them.
+    """
+
+    played: Frames
+    painted: Frames
+
+    @property
+    def picture(self) -> Tensor:
+        """The finished picture, (H, W, 3) in [0, 1]; stands for the video where one picture is shown."""
+        return self.painted[0]
+
+
+def assemble(
+    segments: Sequence[Tensor], settings: AssemblySettings, keyframes: Tensor | None = None
+) -> AssembledVideo:
+    """Put the stages of a video together.
+
+    Args:
+        segments: in undo order, see `timeline.join_segments`.
+        settings: what is chosen.
+        keyframes: (N, H, W, C) in undo order; the first and the last one are the exact ends.
+
+    Raises:
+        ValueError: segments that do not fit together, or a setting outside of what it takes.
+    """
+    ends = (None, None)
+    if keyframes is not None and settings.exact_ends:
+        ends = (keyframes[:1], keyframes[-1:])
+
+    # What the frames look like, in undo order.
+    frames = join_segments(segments, settings.trim, ends)
+
+    # When each of them is shown.
+    positions = played_positions(len(frames), settings.order)
+    first, last = (hold_frames(s, settings.rate) for s in (settings.hold_first, settings.hold_last))
+    positions = held(positions, first, last)
+
+    # What is laid on the played video.
+    played = TimedFrames(frames, positions)
+    return AssembledVideo(played, frames)
