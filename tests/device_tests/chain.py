@@ -1,6 +1,7 @@
-"""A keyframe call and a segment on the CPU and then on the stand-in device; prints a JSON line. Run by test_other_device.py.
+"""A keyframe call and a segment on the CPU and then on the stand-in device; prints a JSON line a run. Run by test_other_device.py.
 
-Arguments: the two checkpoints, the weight_dtype on the device, and "low" for weights that stay on the CPU.
+Arguments: the two checkpoints, then the runs on the device, each as "weight_dtype memory". The memory is "all" or, for
+weights that stay on the CPU, "low". After a run with "low" the host keeps the weights there, so such runs come last.
 """
 
 import importlib.util
@@ -16,12 +17,11 @@ import torch  # noqa: E402
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments  # noqa: E402
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings  # noqa: E402
 
-SINGLE, MULTI, DTYPE, MEMORY = sys.argv[1:]
-STEPS = 3 if DTYPE == "fp32" else 1  # half precision takes many times as long on most processors
+SINGLE, MULTI, *RUNS = sys.argv[1:]
 
 
-def chain(dtype):
-    """Keyframes and frames, and how many weights of each network are on the device that computes."""
+def chain(dtype, steps):
+    """Return the keyframes, the frames, and on which device each weight of the two networks is."""
     pictures = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(1))
     single = loading.load_single_frame(SINGLE, dtype)
     made = keyframes.predict_keyframes(
@@ -30,7 +30,7 @@ def chain(dtype):
         [0, 999],
         "1girl",
         "bad",
-        SamplerSettings(7, STEPS, 3.0, "dpmpp_2m", "karras"),
+        SamplerSettings(7, steps, 3.0, "dpmpp_2m", "karras"),
         width=64,
         height=64,
     )
@@ -40,7 +40,7 @@ def chain(dtype):
         (pictures[:1], pictures[1:]),
         "1girl",
         "",
-        SamplerSettings(5, STEPS, 7.5, "paintsundo_ddim", "trailing"),
+        SamplerSettings(5, steps, 7.5, "paintsundo_ddim", "trailing"),
         resolution="size of the pictures",
     )
     weights = [p.device.type for model in (single[0], multi[0]) for p in model.model.parameters()]
@@ -48,18 +48,25 @@ def chain(dtype):
 
 
 with torch.inference_mode():
-    expected = chain("fp32")
+    runs = []
+    for dtype, memory in (run.split() for run in RUNS):
+        # Half precision takes many times as long on most processors.
+        runs.append((dtype, memory, 3 if dtype == "fp32" else 1))
+    expected = {steps: chain("fp32", steps)[:2] for steps in {steps for _, _, steps in runs}}
     mm.unload_all_models()
     import stand_in
 
-    stand_in.make_host_compute_here(MEMORY == "low")
-    with stand_in.OnDevice():
-        *found, weights = chain(DTYPE)
-ours = {line: count for line, count in stand_in.waits.items() if "/paintsundo_models/" in line}
-report = {
-    "devices": [result.device.type for result in found],
-    "errors": [float((a.float() - b).abs().mean()) for a, b in zip(found, expected[:2], strict=True)],
-    "share_there": sum(kind == stand_in.NAME for kind in weights) / len(weights),
-    "waits": ours,
-}
-sys.stdout.write(f"{json.dumps(report)}\n")
+    for dtype, memory, steps in runs:
+        stand_in.make_host_compute_here(memory == "low")
+        stand_in.waits.clear()
+        with stand_in.OnDevice():
+            *found, weights = chain(dtype, steps)
+            mm.unload_all_models()
+        pairs = zip(found, expected[steps], strict=True)
+        report = {
+            "devices": [result.device.type for result in found],
+            "errors": [float((a.float() - b).abs().mean()) for a, b in pairs],
+            "share_there": sum(kind == stand_in.NAME for kind in weights) / len(weights),
+            "waits": {line: n for line, n in stand_in.waits.items() if "/paintsundo_models/" in line},
+        }
+        sys.stdout.write(f"{json.dumps(report)}\n")

@@ -28,6 +28,10 @@ MAY_MIX = {  # as on CUDA: copies, and indices that lie on the CPU
     aten.index_put_.default,
     aten._index_put_impl_.default,
 }
+SLOW_IN_HALF = {
+    aten.conv2d.default,
+    aten.conv3d.default,
+}  # on most processors, many times as slow as in single precision
 READS = {aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default}
 
 waits: collections.Counter[str] = collections.Counter()
@@ -114,7 +118,11 @@ def compute(func, args, kwargs):
     if target is not None:
         kwargs = {**kwargs, "device": CPU}
     raw_args, raw_kwargs = tree_map_only(StandInTensor, lambda tensor: tensor.raw, (args, kwargs))
-    result = func(*raw_args, **raw_kwargs)
+    if func in SLOW_IN_HALF and raw_args[0].dtype == torch.float16:
+        raw_args = tree_map_only(torch.Tensor, torch.Tensor.float, raw_args)
+        result = func(*raw_args, **raw_kwargs).half()
+    else:
+        result = func(*raw_args, **raw_kwargs)
     written = {id(tensor.raw): tensor for tensor in written_arguments(func, args, kwargs)}
 
     def wrap(tensor):

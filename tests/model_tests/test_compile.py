@@ -1,9 +1,11 @@
 """torch.compile takes the 3D UNet whole, which is what ComfyUI's TorchCompileModel node asks of it."""
 
+import pytest
 import torch
 from paintsundo_pack.paintsundo_models import loading
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_network_is_captured_without_a_graph_break(seeded_checkpoints):
     network = loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")[0].model.diffusion_model
