@@ -1,4 +1,4 @@
-"""The pack's nodes: this list is the only one."""
+"""Register the pack's nodes with ComfyUI."""
 
 from comfy_api.latest import ComfyExtension, io
 
@@ -31,7 +31,7 @@ NODES: list[type[io.ComfyNode]] = [
 
 
 class PaintsUndoExtension(ComfyExtension):
-    """What ComfyUI asks for the nodes."""
+    """Give ComfyUI the list of nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return NODES

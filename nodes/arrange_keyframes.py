@@ -1,4 +1,4 @@
-"""Nodes that only put pictures in order: the keyframes from finished to blank, and the pairs between them."""
+"""Nodes that only put pictures in order: all keyframes in one batch, and the pairs of neighbours."""
 
 import torch
 from comfy_api.latest import io, ui
@@ -9,7 +9,7 @@ from .previews import box_of, cut_shown
 
 
 class ArrangeKeyframes(io.ComfyNode):
-    """Finished picture, keyframes, blank canvas -> one batch in undo order."""
+    """Join the finished picture, the keyframes and a white canvas into one batch in undo order."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -18,17 +18,18 @@ class ArrangeKeyframes(io.ComfyNode):
             display_name="Arrange Keyframes",
             category="PaintsUndo/keyframes",
             description=(
-                "Puts the finished picture before the keyframes and a white canvas after them. The finished picture "
-                "is resized to the keyframes and its overhang cut off. Shows the result, with what was cut where anything was."
+                "Puts the finished picture before the keyframes and a white canvas after them. The finished picture is "
+                "resized and cropped to the keyframes' size. The node shows the result and, where the crop cut something off, "
+                "what it cut off."
             ),
             inputs=[
                 io.Image.Input(
                     "finished",
-                    tooltip="The finished picture, one, of any size. It gets the keyframes' size; see the preview.",
+                    tooltip="The finished picture: one picture of any size. It is resized and cropped to the keyframes' size.",
                 ),
                 io.Image.Input(
                     "keyframes",
-                    tooltip="The predicted keyframes in undo order (rising operation step). Passed on as they are.",
+                    tooltip="The predicted keyframes in undo order (rising operation step). They are passed on unchanged.",
                 ),
                 io.Boolean.Input(
                     "include_finished",
@@ -65,8 +66,8 @@ class ArrangeKeyframes(io.ComfyNode):
         if include_finished:
             if len(finished) != 1:
                 raise ValueError(
-                    f'"finished" takes one picture, but got a batch of {len(finished)}. Pick one of them (the host\'s '
-                    '"ImageFromBatch" does), or run the graph once for each.'
+                    f'"finished" takes one picture, but got a batch of {len(finished)}. Pick one of them with ComfyUI\'s '
+                    '"ImageFromBatch", or run the graph once for each.'
                 )
             finished = inputs.composite_on_white(finished)
             box = box_of(finished, keyframes)
@@ -80,7 +81,7 @@ class ArrangeKeyframes(io.ComfyNode):
 
 
 class KeyframePairs(io.ComfyNode):
-    """N keyframes -> N - 1 pairs as lists, so that what follows runs once a pair."""
+    """Make N - 1 pairs of N keyframes, as lists, so that the nodes behind run once for each pair."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -89,8 +90,8 @@ class KeyframePairs(io.ComfyNode):
             display_name="Keyframe Pairs",
             category="PaintsUndo/interpolation",
             description=(
-                "Makes a pair of each two neighbouring keyframes. The outputs are lists: the nodes behind run once "
-                "for each pair, and memory holds one segment at a time."
+                "Makes a pair of every two neighbouring keyframes. The outputs are lists: the nodes behind run once "
+                "for each pair, so memory holds one segment at a time."
             ),
             inputs=[
                 io.Image.Input(
@@ -104,8 +105,8 @@ class KeyframePairs(io.ComfyNode):
                     max=SEED_MAX,
                     control_after_generate=True,
                     tooltip=(
-                        "Seed of the first pair; each next pair gets one more. Any number is as good as another; the "
-                        "same number gives the same video."
+                        "Seed of the first pair; every further pair gets a seed one higher. Another number gives other strokes; "
+                        "the same number gives the same video. No number is better than another."
                     ),
                 ),
             ],
@@ -123,7 +124,7 @@ class KeyframePairs(io.ComfyNode):
                 io.Int.Output(
                     display_name="seed",
                     is_output_list=True,
-                    tooltip="List: one seed a pair, counting up from the seed given.",
+                    tooltip="List: one seed for each pair, counting up from the seed widget.",
                 ),
             ],
         )

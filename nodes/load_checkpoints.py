@@ -1,4 +1,4 @@
-"""Nodes that load the two models and write our single-file form."""
+"""Nodes that load the two models, and one that writes a checkpoint as a single file."""
 
 from comfy_api.latest import io
 
@@ -19,30 +19,35 @@ from ..paintsundo_models.host.folders import (
 )
 
 WEIGHT_DTYPE_TOOLTIP = (
-    "Type in which the weights are kept. default: what suits your card (half precision on most). fp8: half the memory of fp16 "
-    "for the diffusion network, slightly different pictures. fp32: exact and slow, twice the memory of fp16."
+    "Number type in which the weights are kept. default: ComfyUI chooses for your card, half precision on most. fp8: the "
+    "diffusion network takes half the memory of fp16, and the pictures differ slightly. fp32: exact and slow, twice the "
+    "memory of fp16."
 )
 
 
 def checkpoint_input(kind: str) -> io.Combo.Input:
-    """The combo that lists this kind's checkpoints."""
+    """Make the combo that lists the checkpoints of one kind."""
     return io.Combo.Input(
         "checkpoint",
         options=list_checkpoints(kind),
-        tooltip=f"The {kind} checkpoint: the released folder (with its sub-folders) or a single file, in models/paintsundo "
-        "or models/diffusers. Press R after adding one. The built-in demo is small: it shows how things work on small pictures.",
+        tooltip=f"The {kind} checkpoint: the released folder with its sub-folders, or a single file, in models/paintsundo "
+        "or models/diffusers. Press R after adding one. The built-in demo needs no download, and paints only simple drawings "
+        "of about 128 x 192 pixels.",
     )
 
 
 def weight_dtype_input() -> io.Combo.Input:
-    """The combo of WEIGHT_DTYPES."""
+    """Make the combo that lists WEIGHT_DTYPES."""
     return io.Combo.Input(
         "weight_dtype", options=list(WEIGHT_DTYPES), default="default", tooltip=WEIGHT_DTYPE_TOOLTIP
     )
 
 
 def check_checkpoint(checkpoint: str | None, kind: str) -> bool | str:
-    """For validate_inputs, whose own check of the list would not say what to do; None means linked, known only later."""
+    """Return True if the checkpoint is found, else a message that says what to do, for validate_inputs.
+
+    None means that the input is linked: its value is known only when the node runs.
+    """
     try:
         return checkpoint is None or bool(checkpoint_path(checkpoint, kind))
     except CheckpointNotFoundError as error:
@@ -50,7 +55,10 @@ def check_checkpoint(checkpoint: str | None, kind: str) -> bool | str:
 
 
 def checkpoint_fingerprint(checkpoint: str | None, kind: str) -> str:
-    """Changes when the checkpoint's files do, so that a replaced checkpoint is loaded anew; None means linked."""
+    """Return a text that changes when the checkpoint's files change, so that ComfyUI loads a replaced checkpoint again.
+
+    None means that the input is linked.
+    """
     if checkpoint is None:
         return ""
     path = checkpoint_path(checkpoint, kind)
@@ -59,7 +67,7 @@ def checkpoint_fingerprint(checkpoint: str | None, kind: str) -> str:
 
 
 class SingleFrameLoader(io.ComfyNode):
-    """The single-frame model as MODEL, CLIP and VAE."""
+    """Load the single-frame model as MODEL, CLIP and VAE."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -72,11 +80,11 @@ class SingleFrameLoader(io.ComfyNode):
             outputs=[
                 io.Model.Output(
                     display_name="MODEL",
-                    tooltip="SD 1.5 with the operation step; takes SD 1.5 LoRAs and every sampler.",
+                    tooltip="A UNet of SD 1.5 that also reads the finished picture and the operation step. Works with SD 1.5 LoRAs and every sampler.",
                 ),
                 io.Clip.Output(
                     display_name="CLIP",
-                    tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens.",
+                    tooltip="Reads prompts literally, without emphasis syntax; at most 75 tokens.",
                 ),
                 io.Vae.Output(display_name="VAE", tooltip="Turns pictures into latents and back."),
             ],
@@ -98,7 +106,7 @@ class SingleFrameLoader(io.ComfyNode):
 
 
 class MultiFrameLoader(io.ComfyNode):
-    """The multi-frame model as MODEL, CLIP, VAE and CLIP_VISION."""
+    """Load the multi-frame model as MODEL, CLIP, VAE and CLIP_VISION."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -111,19 +119,20 @@ class MultiFrameLoader(io.ComfyNode):
             outputs=[
                 io.Model.Output(
                     display_name="MODEL",
-                    tooltip="The 3D UNet with its image projection; works with every sampler on 16-frame latents. Guidance rescale "
-                    "is set to the reference's 0.7 (PaintsUndo Guidance changes it).",
+                    tooltip="The 3D UNet with its image projection. Works with every sampler, on latents of 16 frames. Guidance "
+                    "rescale is set to 0.7 as in the original program; PaintsUndo Guidance changes it.",
                 ),
                 io.Clip.Output(
                     display_name="CLIP",
-                    tooltip="Reads prompts literally: no emphasis syntax, at most 75 tokens.",
+                    tooltip="Reads prompts literally, without emphasis syntax; at most 75 tokens.",
                 ),
                 io.Vae.Output(
                     display_name="VAE",
-                    tooltip="The video VAE. Interpolation Conditioning gives the copy of it that knows the two pictures.",
+                    tooltip="The video VAE. To decode a segment with full detail, use the copy of it that Interpolation Conditioning outputs.",
                 ),
                 io.ClipVision.Output(
-                    display_name="CLIP_VISION", tooltip="Sees the two pictures, in any aspect ratio."
+                    display_name="CLIP_VISION",
+                    tooltip="Encodes the two pictures of a segment, in any aspect ratio.",
                 ),
             ],
         )
@@ -144,35 +153,36 @@ class MultiFrameLoader(io.ComfyNode):
 
 
 class SaveCheckpoint(io.ComfyNode):
-    """A released folder, or a single file, as a single file of another precision."""
+    """Write a released folder, or a single file, as a single file in another precision."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         found = {name for kind in (SINGLE_FRAME, MULTI_FRAME) for name in list_checkpoints(kind)}
-        found.discard(DEMO_NAME)  # is one file already
+        found.discard(DEMO_NAME)  # It is a single file already.
         return io.Schema(
             node_id="PaintsUndoSaveCheckpoint",
             display_name="Save PaintsUndo Checkpoint",
             category="PaintsUndo/loaders",
-            description="Writes a checkpoint folder as one .safetensors file, in the precision you want. Needed once, or never.",
+            description="Writes a checkpoint folder as one .safetensors file, in the precision you want. The loaders read folders and "
+            "single files alike, so this node is optional.",
             is_output_node=True,
             inputs=[
                 io.Combo.Input(
                     "checkpoint",
                     options=sorted(found) or [NONE_FOUND],
-                    tooltip="The checkpoint to write anew: a released folder or a single file of either model.",
+                    tooltip="The checkpoint to write as a new file: a released folder or a single file, of either model.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(WEIGHT_DTYPES),
                     default="fp16",
-                    tooltip="Type of the tensors in the file. default keeps them as they are. fp16: 2 bytes a number, what the "
-                    "reference runs in. fp8: 1 byte for the diffusion network's matrices, fp16 for the rest. fp32: 4 bytes.",
+                    tooltip="Number type in the file. default keeps the types of the source. fp16: 2 bytes a number, as the original "
+                    "program uses. fp8: 1 byte a number in the diffusion network's matrices, fp16 elsewhere. fp32: 4 bytes a number.",
                 ),
                 io.String.Input(
                     "filename",
                     default="paints_undo_single_frame_fp16",
-                    tooltip="Name of the new file in models/paintsundo, without ending. An existing file is never overwritten.",
+                    tooltip="Name of the new file in models/paintsundo, without ending; it may begin with a sub-folder. An existing file is never overwritten.",
                 ),
             ],
             outputs=[io.String.Output(display_name="path", tooltip="Where the file was written.")],

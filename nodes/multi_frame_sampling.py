@@ -1,4 +1,4 @@
-"""Nodes that say how the multi-frame model samples: sampler, schedule, guidance, temporal window."""
+"""Nodes for sampling with the multi-frame model: sampler, schedule, guidance, temporal window."""
 
 from comfy_api.latest import io
 
@@ -11,14 +11,15 @@ CATEGORY = "PaintsUndo/interpolation"
 
 
 def model_input() -> io.Model.Input:
-    """MODEL of the multi-frame loader."""
+    """Make the input for the MODEL of the multi-frame loader."""
     return io.Model.Input(
-        "model", tooltip="MODEL of the PaintsUndo Multi-Frame Loader, or what nodes made of it."
+        "model",
+        tooltip="MODEL of the PaintsUndo Multi-Frame Loader, directly or through nodes that change a MODEL.",
     )
 
 
 class DDIMSampler(io.ComfyNode):
-    """The reference's sampler."""
+    """Output the original program's sampler."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -26,7 +27,7 @@ class DDIMSampler(io.ComfyNode):
             node_id="PaintsUndoDDIMSampler",
             display_name="PaintsUndo DDIM Sampler",
             category=CATEGORY,
-            description="The sampler of the reference, for SamplerCustom with the PaintsUndo Trailing Scheduler.",
+            description="The original program's sampler, for SamplerCustom, together with the PaintsUndo Trailing Scheduler.",
             inputs=[
                 io.Float.Input(
                     "eta",
@@ -34,7 +35,8 @@ class DDIMSampler(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Share of fresh noise at each step. 1: the reference. 0: none; then the seed sets only the beginning.",
+                    tooltip="How much fresh noise each step adds, 0 to 1. 1: as in the original program. 0: none; the seed then decides only "
+                    "the first noise.",
                 )
             ],
             outputs=[
@@ -50,7 +52,7 @@ class DDIMSampler(io.ComfyNode):
 
 
 class TrailingScheduler(io.ComfyNode):
-    """The reference's schedule."""
+    """Output the original program's schedule."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -58,7 +60,7 @@ class TrailingScheduler(io.ComfyNode):
             node_id="PaintsUndoTrailingScheduler",
             display_name="PaintsUndo Trailing Scheduler",
             category=CATEGORY,
-            description="The schedule of the reference: evenly spaced steps that begin at pure noise. Works with every sampler.",
+            description="The original program's schedule: evenly spaced steps that begin at pure noise. Works with every sampler.",
             inputs=[
                 model_input(),
                 io.Int.Input(
@@ -66,7 +68,7 @@ class TrailingScheduler(io.ComfyNode):
                     default=DEFAULT_SEGMENT_STEPS,
                     min=1,
                     max=1000,
-                    tooltip="Sampling steps; time grows with them. 50: the reference. Every number works.",
+                    tooltip="Sampling steps, 1 to 1000. Fewer are faster and rougher. 50: as in the original program.",
                 ),
                 io.Float.Input(
                     "denoise",
@@ -74,7 +76,8 @@ class TrailingScheduler(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="1: from pure noise. Lower: only the last part of a longer schedule, to rework frames that are given.",
+                    tooltip="Which part of the schedule to run, 0 to 1. 1: all of it, from pure noise. Lower: only its end, which changes "
+                    "the frames of a given latent; the lower, the less.",
                 ),
             ],
             outputs=[io.Sigmas.Output(display_name="SIGMAS", tooltip="For SamplerCustom.")],
@@ -86,7 +89,7 @@ class TrailingScheduler(io.ComfyNode):
 
 
 class Guidance(io.ComfyNode):
-    """How guidance acts on the multi-frame model."""
+    """Change how guidance acts on the multi-frame model."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -97,25 +100,27 @@ class Guidance(io.ComfyNode):
             node_id="PaintsUndoGuidance",
             display_name="PaintsUndo Guidance",
             category=CATEGORY,
-            description="Changes how guidance (cfg) acts on the multi-frame model.",
+            description="Changes how guidance (cfg) acts on the multi-frame model: how strongly it raises the contrast, and during which "
+            "steps it is on.",
             inputs=[
                 model_input(),
                 share(
                     "rescale",
                     DEFAULT_GUIDANCE_RESCALE,
-                    "How far the guided result is brought back to the contrast of the unguided one. 0: not at all, harsh "
-                    "colours. 0.7: the reference. 1: fully, flat colours.",
+                    "How far the contrast that guidance adds is taken back, 0 to 1. 0: not at all, harsh colours. 0.7: as in the "
+                    "original program. 1: fully, flat colours.",
                 ),
                 share(
                     "start",
                     0.0,
-                    "Share of the sampling from which guidance is on. 0: from the beginning. Higher: freer first shapes, and "
-                    "half the time for the steps before.",
+                    "Where in the sampling guidance begins, as a share from 0 to 1. 0: at the first step. Higher: the first shapes "
+                    "are freer, and the steps before take half the time.",
                 ),
                 share(
                     "end",
                     1.0,
-                    "Share of the sampling at which guidance goes off. 1: never. Lower: half the time for the steps after.",
+                    "Where in the sampling guidance ends, as a share from 0 to 1. 1: never. Lower: the steps after it take half "
+                    "the time.",
                 ),
             ],
             outputs=[io.Model.Output(display_name="MODEL", tooltip="The same model with this guidance.")],
@@ -127,7 +132,7 @@ class Guidance(io.ComfyNode):
 
 
 class TemporalWindowNode(io.ComfyNode):
-    """Spatial attention that also reads other frames."""
+    """Let spatial self-attention read other frames too."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -135,16 +140,16 @@ class TemporalWindowNode(io.ComfyNode):
             node_id="PaintsUndoTemporalWindow",
             display_name="PaintsUndo Temporal Window",
             category=CATEGORY,
-            description="Lets each frame's self-attention read other frames too. The weights were trained with it; the reference "
-            "leaves it off.",
+            description="Lets each frame's self-attention read other frames too. The weights were trained with it; the original program "
+            "does not use it.",
             inputs=[
                 model_input(),
                 io.Combo.Input(
                     "window",
                     options=list(TEMPORAL_WINDOWS),
                     default=TEMPORAL_WINDOWS[0],
-                    tooltip="Which frames: prv the one before, first the first one, roll the ones before and after (the last "
-                    "counts as before the first). Steadier frames; attention takes 2 (roll: 3) times as long.",
+                    tooltip="Which frames each frame reads besides itself. prv: the frame before. first: the first frame. roll: the "
+                    "frames before and after, in a ring. prv and first double the time of spatial self-attention, roll triples it.",
                 ),
             ],
             outputs=[

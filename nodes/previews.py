@@ -1,4 +1,4 @@
-"""What nodes show of their pictures: the results, and what resizing cut off the picture that came in."""
+"""Previews on the nodes: the results, and what cropping cut off the input picture."""
 
 from comfy_api.latest import io, ui
 from torch import Tensor
@@ -8,12 +8,12 @@ from ..paintsundo_models.pictures.resizing import CropBox
 
 
 def box_of(image: Tensor, result: Tensor) -> CropBox:
-    """The part of a picture that its resizing to the results' size keeps."""
+    """Return the part of an input picture that is kept when it is resized and cropped to the results' size."""
     return resizing.crop_box(image.shape[2], image.shape[1], result.shape[2], result.shape[1])
 
 
 def cut_shown(cls: type[io.ComfyNode], image: Tensor, box: CropBox) -> list:
-    """A small picture of what was cut off, as an entry of the node's pictures; none where nothing was."""
+    """Save a small preview of what was cut off; return its entries for the node's `images`, or none if nothing was cut."""
     if not box.cuts:
         return []
     small = crop_preview.cut_preview(inputs.composite_on_white(image), box)
@@ -21,6 +21,6 @@ def cut_shown(cls: type[io.ComfyNode], image: Tensor, box: CropBox) -> list:
 
 
 def results_shown(cls: type[io.ComfyNode], results: Tensor, image: Tensor) -> dict:
-    """The results, and behind them what was cut off the picture they were made from."""
+    """Preview the results, followed by what was cut off the input picture."""
     shown = ui.PreviewImage(results, cls=cls).as_dict()
     return {**shown, "images": [*shown["images"], *cut_shown(cls, image, box_of(image, results))]}

@@ -1,4 +1,4 @@
-"""The tagger node: finds WD14 taggers in the host's model folders and writes the tags of pictures."""
+"""The tagger node: find WD14 taggers in the host's model folders, and write the tags of pictures."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
 from ..paintsundo_models.pictures import wd14
 
-# "onnx" and "wd14_tagger" are read where another pack or extra_model_paths.yaml has set them up.
+# The keys "wd14_tagger" and "onnx" exist only if another pack or extra_model_paths.yaml registers them.
 _FOLDER_KEYS = ("paintsundo", "wd14_tagger", "onnx")
 
 
 def _onnx_files() -> dict[str, Path]:
-    """Return the full path of each ONNX file by the name that the host lists it under."""
+    """Return the ONNX files as a map from the name in the host's list to the full path."""
     files: dict[str, Path] = {}
     for key in _FOLDER_KEYS:
         if key not in folder_paths.folder_names_and_paths:
@@ -29,7 +29,7 @@ def _onnx_files() -> dict[str, Path]:
 
 
 def list_taggers() -> list[str]:
-    """Return the names of the ONNX files that have a tag list beside them, sorted; other ONNX models have none."""
+    """Return the sorted names of the taggers: the ONNX files with a tag list beside them, which other ONNX models lack."""
     return sorted(name for name, path in _onnx_files().items() if wd14.tag_list_path(path).is_file())
 
 
@@ -37,7 +37,7 @@ def find_tagger(name: str) -> Path:
     """Return the path of an ONNX file by its listed name.
 
     Raises:
-        CheckpointNotFoundError: there is none of that name; the message says where the files go.
+        CheckpointNotFoundError: no file has that name. The message says where the files go.
     """
     files = _onnx_files()
     if name in files:
@@ -59,7 +59,7 @@ def find_tagger(name: str) -> Path:
 
 
 class Tagger(io.ComfyNode):
-    """Picture -> WD14 tags, one text a picture."""
+    """Write the WD14 tags of each picture as a text."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -69,19 +69,20 @@ class Tagger(io.ComfyNode):
             display_name="Tag Picture (WD14)",
             category="PaintsUndo/keyframes",
             description=(
-                "Describes a picture by the tags that the single-frame model was trained on. Feed the text into the "
-                "prompt of the keyframe nodes, not into the prompt of the interpolation."
+                "Describes a picture by tags of the kind that the single-frame model was trained on. Connect the text to the "
+                "prompt of the keyframe nodes, not to the prompt of Interpolate Keyframes."
             ),
             inputs=[
                 io.Image.Input(
-                    "image", tooltip="The finished picture, of any size. A batch gives one text a picture."
+                    "image",
+                    tooltip="The finished picture, of any size. From a batch, each picture gets a text.",
                 ),
                 io.Combo.Input(
                     "tagger",
                     options=taggers,
                     tooltip=(
-                        "ONNX file of a WD14 tagger. Listed are the .onnx files in models/paintsundo that have their "
-                        f"tag list (.csv, same name) beside them. The reference uses {wd14.PUBLISHED}."
+                        "ONNX file of a WD14 tagger. The list shows the .onnx files in models/paintsundo with a tag list "
+                        f"(.csv) of the same name beside them. The original program uses {wd14.PUBLISHED}."
                     ),
                 ),
                 io.Float.Input(
@@ -91,8 +92,8 @@ class Tagger(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     tooltip=(
-                        "Probability (0 to 1) over which a general tag is written. Low: many tags, some of them wrong. "
-                        "High: only what is certain; 1 writes none."
+                        "A general tag is written if its probability, 0 to 1, is above this. Low: many tags, some of them wrong. "
+                        "High: only what is certain. 1: no general tags."
                     ),
                 ),
                 io.Float.Input(
@@ -102,16 +103,16 @@ class Tagger(io.ComfyNode):
                     max=1.0,
                     step=0.01,
                     tooltip=(
-                        "Probability (0 to 1) over which the name of a known character is written. Low: guesses names. "
-                        "High: names only who is surely recognised; 1 writes none."
+                        "The name of a known character is written if its probability, 0 to 1, is above this. Low: guessed "
+                        "names. High: only characters that are recognised for certain. 1: no names."
                     ),
                 ),
                 io.String.Input(
                     "exclude",
                     default="",
                     tooltip=(
-                        "Tags to leave out, separated by commas; capitals do not matter, underscores and spaces are "
-                        "the same. Empty: none is left out."
+                        "Tags to leave out, separated by commas. Capitals do not matter, and an underscore equals a space. "
+                        "Empty: all tags are kept."
                     ),
                 ),
             ],
@@ -120,8 +121,8 @@ class Tagger(io.ComfyNode):
                     display_name="tags",
                     is_output_list=True,
                     tooltip=(
-                        "Tags joined by commas, characters first, parentheses escaped as the model expects them. "
-                        "A list: one text for each picture of the batch."
+                        "The tags joined by commas, characters first, parentheses escaped by backslashes as in the "
+                        "model's training. A list: one text for each picture of the batch."
                     ),
                 )
             ],
@@ -129,8 +130,8 @@ class Tagger(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, tagger: str | None) -> bool | str:
-        # Naming the input takes the host's own check of the list away, whose message would not say what to do.
-        if tagger is None:  # linked: known only when it runs
+        # With `tagger` named here, the host skips its own check of the list, whose message would not say what to do.
+        if tagger is None:  # The input is linked: its value is known only when the node runs.
             return True
         try:
             find_tagger(tagger)
@@ -142,7 +143,7 @@ class Tagger(io.ComfyNode):
     def execute(
         cls, image: io.Image.Type, tagger: str, threshold: float, character_threshold: float, exclude: str
     ) -> io.NodeOutput:
-        # Opened once a run and let go with it: it is needed once a picture, and the host cannot unload it.
+        # Open the tagger for this run only: onnxruntime holds the weights, so the host could not unload them.
         opened = wd14.load_tagger(find_tagger(tagger))
         progress = comfy.utils.ProgressBar(len(image))
         texts = []
