@@ -1,6 +1,8 @@
 """A real ComfyUI with the pack and small seeded checkpoints, and the programs that look at what comes out."""
 
+import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -47,3 +49,22 @@ def server(start_server):
     """The server that the tests share: `server.client`, `server.url`, `server.log`, `server.base_directory`."""
     with start_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def golden_tagger(tmp_path_factory):
+    """A small real ONNX tagger with its tag list."""
+    spec = importlib.util.spec_from_file_location(
+        "tagger_model", ROOT / "tests" / "tagger_tests" / "conftest.py"
+    )
+    taggers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(taggers)
+    return taggers.write_golden_tagger(tmp_path_factory.mktemp("tagger"))
+
+
+@pytest.fixture(scope="session")
+def installed_tagger(base_directory, golden_tagger):
+    """A tagger under the name that the workflows hold."""
+    folder = base_directory / "models" / "paintsundo"
+    for suffix in (".onnx", ".csv"):
+        shutil.copy(golden_tagger.with_suffix(suffix), folder / f"wd-v1-4-moat-tagger-v2{suffix}")

@@ -1,13 +1,18 @@
 """The pack in a starting ComfyUI."""
 
+import io
 import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from tools.comfy_client import ExecutionError
 
 ROOT = Path(__file__).resolve().parents[2]
+TAGGER = "wd-v1-4-moat-tagger-v2"
 ODD_MODULE = "custom_nodes.my pack (v2)"
 IMPORT_LINE = re.compile(r"(\d+\.\d) seconds(.*): (.*my pack \(v2\))$", re.MULTILINE)
 
@@ -45,9 +50,9 @@ def test_boot_pack_imports(server):
     assert failed == ""
 
 
-def test_boot_pack_adds_under_half_a_second(host):
-    paths = [str(host.comfyui), str(ROOT / "tools" / "launch_comfyui.py"), str(ROOT)]
-    command = [str(host.python), "-c", TIMED_IMPORT, *paths]
+def test_boot_pack_adds_under_half_a_second(installation):
+    paths = [str(installation.comfyui), str(ROOT / "tools" / "launch_comfyui.py"), str(ROOT)]
+    command = [str(installation.python), "-c", TIMED_IMPORT, *paths]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
     figures = dict(line.split() for line in result.stdout.splitlines() if line.startswith(("took", "nodes")))
@@ -71,20 +76,37 @@ def test_boot_seeded_checkpoints_are_listed(server):
         assert name in required["checkpoint"][1]["options"]
 
 
-@pytest.fixture
-def without_optional_packages(tmp_path, monkeypatch):
-    """A Python path on which the optional packages cannot be imported."""
+@pytest.fixture(scope="module")
+def bare_server(start_server, installed_tagger, tmp_path_factory):
+    """A server whose Python cannot import the optional packages."""
+    folder = tmp_path_factory.mktemp("no_packages")
     for name in ("onnxruntime", "imageio_ffmpeg", "xformers"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    )
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(f"raise ImportError('no {name} here')\n")
+    with pytest.MonkeyPatch.context() as patch:
+        path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+        patch.setenv("PYTHONPATH", path)
+        with start_server() as running:
+            yield running
 
 
-@pytest.mark.usefixtures("without_optional_packages")
-def test_boot_without_optional_packages_has_every_node(server, start_server):
-    with start_server() as bare:
-        assert pack_nodes(bare) == pack_nodes(server)
-        ((_, failed, _),) = IMPORT_LINE.findall(bare.log.read_text(encoding="utf-8"))
-        assert failed == ""
+def test_boot_without_optional_packages_has_every_node(server, bare_server):
+    assert pack_nodes(bare_server) == pack_nodes(server)
+    ((_, failed, _),) = IMPORT_LINE.findall(bare_server.log.read_text(encoding="utf-8"))
+    assert failed == ""
+
+
+def test_tagger_without_onnxruntime_says_how_to_install_it(bare_server):
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(picture, "PNG")
+    name = bare_server.client.upload_image(picture.getvalue(), "white.png")
+    settings = {"threshold": 0.35, "character_threshold": 0.85, "exclude": ""}
+    nodes = {
+        "picture": ("LoadImage", {"image": name}),
+        "tags": ("PaintsUndoTagger", {"image": ["picture", 0], "tagger": f"{TAGGER}.onnx", **settings}),
+        "shown": ("PreviewAny", {"source": ["tags", 0]}),
+    }
+    prompt = {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in nodes.items()}
+    with pytest.raises(ExecutionError, match="-m pip install onnxruntime") as error:
+        bare_server.client.run(prompt)
+    assert error.value.node_id == "tags"

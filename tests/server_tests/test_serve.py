@@ -19,11 +19,15 @@ SECONDS = 300
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
-def test_serve_says_where_it_is_and_ends_with_ctrl_c(host):
+def test_serve_says_where_it_is_and_ends_with_ctrl_c(installation):
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, ROOT / "paint.py", "--serve", "--cpu", "--port", str(port)],
-        env={**os.environ, "COMFYUI_PATH": str(host.comfyui), "COMFYUI_PYTHON": str(host.python)},
+        env={
+            **os.environ,
+            "COMFYUI_PATH": str(installation.comfyui),
+            "COMFYUI_PYTHON": str(installation.python),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,10 +1,8 @@
 """The bundled workflows through the real web page and the real server, to a video that is read back from its file."""
 
-import importlib.util
 import io
 import itertools
 import json
-import shutil
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -33,25 +31,6 @@ HOLD = 8  # frames: the workflows show the finished picture 2 s longer than the 
 IS_READY = "() => !!window.app?.graph && !!window.LiteGraph?.registered_node_types['PaintsUndoAssembleVideo']"
 LOAD = "async graph => { await window.app.loadGraphData(graph); }"
 CONVERT = "async () => JSON.parse(JSON.stringify(await window.app.graphToPrompt()))"
-
-
-@pytest.fixture(scope="session")
-def golden_tagger(tmp_path_factory):
-    """A small real ONNX tagger with its tag list."""
-    spec = importlib.util.spec_from_file_location(
-        "tagger_model", ROOT / "tests" / "tagger_tests" / "conftest.py"
-    )
-    taggers = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(taggers)
-    return taggers.write_golden_tagger(tmp_path_factory.mktemp("tagger"))
-
-
-@pytest.fixture(scope="session")
-def installed_tagger(base_directory, golden_tagger):
-    """A tagger under the name that the workflows hold."""
-    folder = base_directory / "models" / "paintsundo"
-    for suffix in (".onnx", ".csv"):
-        shutil.copy(golden_tagger.with_suffix(suffix), folder / f"wd-v1-4-moat-tagger-v2{suffix}")
 
 
 def quarters():

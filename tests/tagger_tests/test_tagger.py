@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import onnx
 import pytest
@@ -181,9 +179,3 @@ def test_tagger_with_the_list_of_another_model_raises(tagger_path):
     csv_path.write_text(csv_path.read_text(encoding="utf-8") + "99,one_more,0,0\n", encoding="utf-8")
     with pytest.raises(errors.CheckpointMismatchError, match=r"\(1, 19\).*lists 20 tags"):
         wd14.load_tagger(tagger_path).probabilities(torch.zeros(8, 8, 3))
-
-
-def test_load_tagger_without_onnxruntime_says_how_to_install_it(tagger_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # Python's own way to make an import fail
-    with pytest.raises(ImportError, match="-m pip install onnxruntime"):
-        wd14.load_tagger(tagger_path)

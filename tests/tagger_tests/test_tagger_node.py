@@ -1,5 +1,4 @@
 import asyncio
-import sys
 
 import execution
 import folder_paths
@@ -132,19 +131,3 @@ def test_tagger_node_missing_tagger_fails_the_hosts_validation_with_our_words(tm
     is_valid, problems, _ = validate(monkeypatch, "gone.onnx")
     assert not is_valid
     assert "lllyasviel/misc" in str(problems)
-
-
-def test_tagger_node_exists_without_onnxruntime_and_says_how_to_install_it(
-    reference, tagger_path, folders, monkeypatch
-):
-    folders(paintsundo=tagger_path.parent)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert Tagger.define_schema().node_id == "PaintsUndoTagger"
-    with pytest.raises(ImportError, match="-m pip install onnxruntime"):
-        Tagger.execute(
-            image=picture(reference, 0),
-            tagger="golden-tagger.onnx",
-            threshold=0.35,
-            character_threshold=0.85,
-            exclude="",
-        )
