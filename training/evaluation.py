@@ -52,8 +52,8 @@ def blurred(picture: np.ndarray, sigma_px: float = BLUR_SIGMA_PX) -> np.ndarray:
     for axis in (0, 1):
         length = result.shape[axis] - 2 * radius
         windows = (np.take(result, range(shift, shift + length), axis) for shift in range(kernel.size))
-        result = sum(weight * window for weight, window in zip(kernel, windows, strict=True))
-    return np.asarray(result)
+        result = np.sum([weight * window for weight, window in zip(kernel, windows, strict=True)], axis=0)
+    return result
 
 
 def cross_fade(start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:

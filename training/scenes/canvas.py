@@ -60,8 +60,9 @@ class Canvas:
 
     def picture(self, item: Item | None, share: float, guide_opacity: float) -> np.ndarray:
         """Return the picture with the first part of one more item on it: uint8 (height, width, 3)."""
-        touched = LAYER_OF.get(item.kind, "colour") if item else None
+        touched = None
         if item is not None:
+            touched = LAYER_OF.get(item.kind, "colour")
             self.scratch.load(self.layers[touched].pixels)
             self._draw(self.scratch.canvas, item, share)
         canvas = self.result.canvas

@@ -4,27 +4,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import animals, buildings, figures, landscapes, objects, ornaments, people
+from .animals import bird, cat, fish
+from .buildings import house, street
 from .canvas import Canvas
+from .figures import figure
+from .landscapes import landscape, sea
+from .objects import flowers, still_life
+from .ornaments import abstract
 from .palettes import choose_palette
+from .people import portrait
 from .plan import Planner
 from .sketch import Sketch
 
 OPERATIONS = 1000
 MAX_SIDE = 8192
 SUBJECTS = {
-    "portrait": people.portrait,
-    "figure": figures.figure,
-    "landscape": landscapes.landscape,
-    "sea": landscapes.sea,
-    "house": buildings.house,
-    "street": buildings.street,
-    "still life": objects.still_life,
-    "flowers": objects.flowers,
-    "cat": animals.cat,
-    "fish": animals.fish,
-    "bird": animals.bird,
-    "shapes": ornaments.abstract,
+    "portrait": portrait,
+    "figure": figure,
+    "landscape": landscape,
+    "sea": sea,
+    "house": house,
+    "street": street,
+    "still life": still_life,
+    "flowers": flowers,
+    "cat": cat,
+    "fish": fish,
+    "bird": bird,
+    "shapes": abstract,
 }
 SHARES = (0.19, 0.11, 0.13, 0.08, 0.09, 0.06, 0.09, 0.07, 0.06, 0.04, 0.04, 0.04)
 

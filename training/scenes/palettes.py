@@ -37,15 +37,21 @@ def oklch(lightness: float, chroma: float, hue: float) -> Colour:
         -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
         -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
     )
-    channels = [
-        12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055 for c in (max(c, 0) for c in linear)
-    ]
-    return tuple(float(min(255, 255 * c)) for c in channels)
+    red, green, blue = (_encoded(channel) for channel in linear)
+    return red, green, blue
+
+
+def _encoded(linear: float) -> float:
+    """Return a linear channel (0..1) in sRGB's encoding, 0..255, clipped."""
+    c = max(linear, 0)
+    c = 12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055
+    return float(min(255, 255 * c))
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Return the colour `share` (0..1) of the way from a to b."""
-    return tuple(x + (y - x) * share for x, y in zip(a, b, strict=True))
+    red, green, blue = (x + (y - x) * share for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 @dataclass(frozen=True)

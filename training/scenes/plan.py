@@ -6,12 +6,16 @@ from top to bottom, and an item's share of the phase grows with its length or th
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from .curves import arc, area, ellipse, hatch, inside, lengths, runs, wobble
 from .palettes import Colour, mix
 from .sketch import AROUND, Mark, Shape, Sketch
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
 
 BOUNDARIES = (0, 90, 350, 620, 830, 1000)
 JITTER = 8  # operations by which an inner boundary may move
@@ -36,6 +40,17 @@ class Item:
     within: tuple[int, ...] = ()  # shapes that it stays inside of
     outside: tuple[int, ...] = ()  # shapes that hide it
     under: bool = False  # goes beneath what is painted already
+
+
+class ItemOptions(TypedDict, total=False):
+    """The fields of Item that have defaults."""
+
+    width: float
+    amount: float
+    soft: float
+    within: tuple[int, ...]
+    outside: tuple[int, ...]
+    under: bool
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,7 @@ class Planner:
     ) -> list[np.ndarray]:
         """Return the parts of a line that are on the canvas, in the shapes it belongs to and not covered."""
         size = np.array([self.sketch.width, self.sketch.height])
-        keep = ((path > -0.01) & (path < size + 0.01)).all(axis=1)
+        keep = np.asarray(((path > -0.01) & (path < size + 0.01)).all(axis=1))
         for i in within:
             keep &= self.covers(i, path)
         low, high = path.min(axis=0), path.max(axis=0)
@@ -121,7 +136,7 @@ class Planner:
         return items
 
     @staticmethod
-    def item(kind: str, weight: float, path: np.ndarray, colour: Colour, **options: object) -> Item:
+    def item(kind: str, weight: float, path: np.ndarray, colour: Colour, **options: "Unpack[ItemOptions]") -> Item:
         """Return an item whose time is still open."""
         return Item(kind, 0.0, 0.0, float(weight), path, colour, **options)
 
@@ -210,9 +225,18 @@ class Planner:
             hidden = () if m.over is None else self.above(m.over)
             kind = "stroke" if m.width else "spot"
             weight = lengths(m.points)[-1] * (1 if m.width else 0.6) + 0.03
-            options = {"width": m.width * self.line_width, "amount": m.opacity, "soft": m.soft}
             items.append(
-                self.item(kind, weight, m.points, m.colour, within=within, outside=hidden, **options)
+                self.item(
+                    kind,
+                    weight,
+                    m.points,
+                    m.colour or self.sketch.palette.ink,
+                    width=m.width * self.line_width,
+                    amount=m.opacity,
+                    soft=m.soft,
+                    within=within,
+                    outside=hidden,
+                )
             )
         return items
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from .curves import Points, dense, ellipse, smooth, wobble
 from .palettes import Colour, Palette
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
 
 # The order of painting: within each phase lower ranks come first, equal ranks from top to bottom.
 MAIN, DETAIL, AROUND, BACKDROP = 0, 1, 2, 3
@@ -50,17 +54,11 @@ class Sketch:
     shapes: list[Shape] = field(default_factory=list)
     lines: list[Mark] = field(default_factory=list)
     accents: list[Mark] = field(default_factory=list)
-    guides: list[np.ndarray] = field(default_factory=list)
 
     @property
     def is_tall(self) -> bool:
         """Tell whether the picture is higher than wide."""
         return self.height > self.width * 1.1
-
-    @property
-    def is_wide(self) -> bool:
-        """Tell whether the picture is wider than high."""
-        return self.width > self.height * 1.1
 
     def pen(self, x: float = 0.0, y: float = 0.0, scale: float = 1.0, mirrored: bool = False) -> "Pen":
         """Return a pen whose origin is (x, y) and whose unit is `scale`."""
@@ -73,6 +71,16 @@ class Sketch:
         m, w, h = 0.03, self.width, self.height
         corners = [(-m, -m), (w + m, -m), (w + m, h + m), (-m, h + m)]
         return self.pen().poly(corners, colour, BACKDROP, line=False, shade=shade, light=0)
+
+
+class ShapeOptions(TypedDict, total=False):
+    """The arguments of Pen.shape that its other shape methods hand on; see Shape for their meaning."""
+
+    line: bool
+    shade: float
+    light: float
+    within: int | None
+    steady: bool
 
 
 @dataclass(frozen=True)
@@ -107,16 +115,16 @@ class Pen:
         self.sketch.shapes.append(Shape(outline if steady else noise, fill, rank, line, shade, light, within))
         return len(self.sketch.shapes) - 1
 
-    def blob(self, points: Points, fill: Colour | None, rank: int = MAIN, **options: object) -> int:
+    def blob(self, points: Points, fill: Colour | None, rank: int = MAIN, **options: "Unpack[ShapeOptions]") -> int:
         """Add a smooth closed form through the points."""
         return self.shape(smooth(points), fill, rank, **options)
 
-    def poly(self, points: Points, fill: Colour | None, rank: int = MAIN, **options: object) -> int:
+    def poly(self, points: Points, fill: Colour | None, rank: int = MAIN, **options: "Unpack[ShapeOptions]") -> int:
         """Add a form with straight sides."""
         return self.shape(points, fill, rank, **options)
 
     def box(
-        self, x0: float, y0: float, x1: float, y1: float, fill: Colour, rank: int = MAIN, **options: object
+        self, x0: float, y0: float, x1: float, y1: float, fill: Colour, rank: int = MAIN, **options: "Unpack[ShapeOptions]"
     ) -> int:
         """Add an upright rectangle."""
         return self.shape([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], fill, rank, **options)
@@ -130,7 +138,7 @@ class Pen:
         fill: Colour | None,
         rank: int = MAIN,
         angle: float = 0,
-        **options: object,
+        **options: "Unpack[ShapeOptions]",
     ) -> int:
         """Add an ellipse."""
         return self.shape(ellipse(cx, cy, rx, ry, angle), fill, rank, **options)
