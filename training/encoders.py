@@ -1,4 +1,4 @@
-"""The small text and vision encoders. Their weights stay as drawn from a seed: what they say is read, not trained."""
+"""The small text and vision encoders. Their random weights are frozen; only the layers that read them are trained."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from tools.seeded_checkpoint import seeded_tensor
 from .settings import Networks
 
 TAG = "paintsundo-demo"
-VOCABULARY, POSITIONS = 49408, 77  # CLIP's
+VOCABULARY, POSITIONS = 49408, 77  # as in every CLIP text encoder
 PATCH, PICTURE = 14, 224
 HEAD_CHANNELS = 8
 
@@ -62,7 +62,7 @@ WORDS = [
     "best quality",
     "lowres",
 ]
-FIXED_PROMPTS = (
+FIXED_PROMPTS: tuple[str, ...] = (
     "",
     DEFAULT_KEYFRAME_NEGATIVE,
     DEFAULT_SEGMENT_PROMPT,
@@ -73,7 +73,7 @@ RANDOM_PROMPTS = 60
 
 
 def text_encoder_tensors(networks: Networks, kind: str) -> dict[str, Tensor]:
-    """Seeded weights of a CLIP text encoder in transformers names."""
+    """Make the seeded weights of a CLIP text encoder, with the names that transformers uses."""
     width = networks.context
     shapes: dict[str, tuple[int, ...]] = {
         "text_model.embeddings.token_embedding.weight": (VOCABULARY, width),
@@ -85,7 +85,7 @@ def text_encoder_tensors(networks: Networks, kind: str) -> dict[str, Tensor]:
 
 
 def vision_encoder_tensors(networks: Networks) -> dict[str, Tensor]:
-    """Seeded weights of a CLIP vision encoder in transformers names."""
+    """Make the seeded weights of a CLIP vision encoder, with the names that transformers uses."""
     width = networks.vision_width
     shapes: dict[str, tuple[int, ...]] = {
         "vision_model.embeddings.class_embedding": (width,),
@@ -100,7 +100,7 @@ def vision_encoder_tensors(networks: Networks) -> dict[str, Tensor]:
 
 
 def text_config(networks: Networks, kind: str) -> dict[str, Any]:
-    """A text encoder's config.json."""
+    """Return the config.json of a text encoder."""
     return {
         "vocab_size": VOCABULARY,
         "hidden_size": networks.context,
@@ -113,7 +113,7 @@ def text_config(networks: Networks, kind: str) -> dict[str, Any]:
 
 
 def vision_config(networks: Networks) -> dict[str, Any]:
-    """The vision encoder's config.json."""
+    """Return the config.json of the vision encoder."""
     return {
         "hidden_size": networks.vision_width,
         "intermediate_size": 2 * networks.vision_width,
@@ -127,7 +127,10 @@ def vision_config(networks: Networks) -> dict[str, Any]:
 
 
 def prompt_embeddings(networks: Networks, kind: str) -> Tensor:
-    """Text tokens of the default prompts and of random ones, (N, 77, D): a network that sees them all learns to ignore them."""
+    """Encode the default prompts and random ones: (N, 77, D).
+
+    The network sees these prompts in random order during training, and so learns to ignore the text.
+    """
     clip: comfy.sd.CLIP = load_text_encoder(
         text_encoder_tensors(networks, kind),
         text_config(networks, kind),
@@ -146,13 +149,13 @@ def prompt_embeddings(networks: Networks, kind: str) -> Tensor:
 
 
 def vision_encoder(networks: Networks) -> comfy.clip_vision.ClipVisionModel:
-    """The vision encoder as the host's object."""
+    """Load the vision encoder as ComfyUI's CLIP_VISION."""
     tensors = vision_encoder_tensors(networks)
     return build_clip_vision(tensors, vision_config(networks), Path("training"), torch.float32)
 
 
-def look(encoder: comfy.clip_vision.ClipVisionModel, pixels: Tensor) -> Tensor:
-    """Vision tokens of pictures (N, 3, H, W) in [-1, 1], as the interpolation node makes them: (N, L, D)."""
+def vision_tokens(encoder: comfy.clip_vision.ClipVisionModel, pixels: Tensor) -> Tensor:
+    """Encode pictures (N, 3, H, W) in [-1, 1] as the interpolation node does: (N, L, D)."""
     with torch.no_grad():
         return encode_any_aspect(encoder, (pixels.movedim(1, -1) + 1) / 2)
 

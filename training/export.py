@@ -1,4 +1,4 @@
-"""From trained weights to checkpoints in the released layout: folders, and the pack's single files."""
+"""Export of trained weights: checkpoints in the released folder layout, and as the pack's single files."""
 
 import json
 from pathlib import Path
@@ -20,11 +20,11 @@ from .networks import PROJECTION_HEAD_CHANNELS, single_frame_config
 from .settings import Networks, Settings
 
 VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
-"""The image VAE's attention, by the host's name and by diffusers'."""
+"""Layers of the image VAE's attention: ComfyUI's name -> the name in diffusers."""
 
 
 def export_single_frame(settings: Settings, vae: nn.Module, unet: nn.Module, folder: Path) -> Path:
-    """Write the single-frame model: a folder of parts and, beside it, a float16 file; return the file."""
+    """Write the single-frame model as a folder of float32 parts and a single float16 file; return the file."""
     networks = settings.networks
     parts = {
         "vae": (
@@ -44,7 +44,7 @@ def export_single_frame(settings: Settings, vae: nn.Module, unet: nn.Module, fol
 
 
 def export_multi_frame(settings: Settings, vae: nn.Module, unet: nn.Module, folder: Path) -> Path:
-    """Write the multi-frame model: a folder of parts and, beside it, a float16 file; return the file."""
+    """Write the multi-frame model as a folder of float32 parts and a single float16 file; return the file."""
     networks = settings.networks
     weights = unet.state_dict()
     projection = {
@@ -69,12 +69,12 @@ def export_multi_frame(settings: Settings, vae: nn.Module, unet: nn.Module, fold
 
 
 def renamed(network: nn.Module, names: dict[str, str]) -> dict[str, Tensor]:
-    """A network's tensors by their released names."""
+    """Return a network's tensors by their released names."""
     return {names[name]: tensor for name, tensor in network.state_dict().items()}
 
 
 def image_vae_names(vae: nn.Module) -> dict[str, str]:
-    """The image VAE's tensors: the host's name -> diffusers'."""
+    """Return the names of the image VAE's tensors: ComfyUI's name -> the name in diffusers."""
     names = {}
     for host in vae.state_dict():
         name = host
@@ -82,7 +82,7 @@ def image_vae_names(vae: nn.Module) -> dict[str, str]:
             prefix, _, layer = name.partition("attn_1.")
             layer, _, kind = layer.rpartition(".")
             name = f"{prefix}attn_1.{VAE_ATTENTION[layer]}.{kind}"
-        # the longest names first, lest a part of one is taken for another
+        # Longest names first, because some names are parts of longer ones.
         for part, diffusers in sorted(vae_conversion_map, key=lambda pair: -len(pair[0])):
             name = name.replace(part, diffusers)
         names[host] = name
@@ -90,25 +90,34 @@ def image_vae_names(vae: nn.Module) -> dict[str, str]:
 
 
 def single_frame_names(networks: Networks) -> dict[str, str]:
-    """The single-frame UNet's tensors: the host's name -> diffusers'."""
+    """Return the names of the single-frame UNet's tensors: ComfyUI's name -> the name in diffusers."""
     names = comfy.utils.unet_to_diffusers(single_frame_config(networks))
-    # The host knows the operation step's tensors by two names; the released one is add_embedding.
+    # ComfyUI lists two names for the tensors of the operation step; the released checkpoint has add_embedding.
     return {host: name for name, host in names.items() if not name.startswith("class_embedding.")}
 
 
 def video_vae_names(vae: nn.Module) -> dict[str, str]:
-    """The video VAE's tensors: our name -> the released one."""
+    """Return the names of the video VAE's tensors: our name -> the released name."""
     released = {ours: name for name, ours in KEY_RENAMES.items()}
     return {name: released.get(name, name) for name in vae.state_dict()}
 
 
 def _as_linear(name: str, tensor: Tensor) -> Tensor:
-    """The image VAE's attention is made of linear layers in diffusers, of 1x1 convolutions in the host."""
+    """Reshape the image VAE's attention weights: linear layers in diffusers are 1x1 convolutions in ComfyUI."""
     return tensor.flatten(1) if ".attentions." in name and tensor.ndim == 4 else tensor
 
 
 def write_checkpoint(parts: dict[str, tuple[dict[str, Tensor], dict]], folder: Path, kind: str) -> Path:
-    """Write float32 parts into sub-folders of folder/kind, and all of them in float16 into folder/kind.safetensors."""
+    """Write a model in both forms: float32 parts in sub-folders of folder/kind, and folder/kind.safetensors in float16.
+
+    Args:
+        parts: (tensors, config.json) by the part's name.
+        folder: to write into.
+        kind: SINGLE_FRAME or MULTI_FRAME.
+
+    Returns:
+        The single file.
+    """
     for part, (tensors, config) in parts.items():
         target = folder / kind / part
         target.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from PIL import Image
@@ -20,32 +20,45 @@ from .precision import autocast
 from .settings import StageSettings
 
 SAVE_EVERY_S = 240.0
-"""Seconds between checkpoints; a run that is broken off loses at most so much."""
+"""Seconds between checkpoints. An interrupted run loses at most the steps of this time."""
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-class Stage(Protocol):
-    """What a stage brings to the loop."""
+class Stage(Protocol[NetworkT]):
+    """A stage of the training, as the loop sees it."""
 
-    name: str
-    network: nn.Module  # is trained: those of its parameters that require gradients
-
-    def loss(self, generator: torch.Generator, progress: float) -> Tensor:
-        """The loss of a fresh batch; everything random comes from the generator. progress: 0 to 1, how far training is."""
+    @property
+    def network(self) -> NetworkT:
+        """Return the network; the loop trains those of its parameters that require gradients."""
         ...
 
-    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
-        """A sheet and figures of what the network, with averaged weights, can do on pictures it is not trained on."""
+    def loss(self, generator: torch.Generator, progress: float) -> Tensor:
+        """Return the loss of a new batch.
+
+        Args:
+            generator: the only source of random numbers, so that a resumed run repeats the same batches.
+            progress: share of the stage's steps that is done, 0 to 1.
+        """
+        ...
+
+    def sample(self, network: NetworkT) -> tuple[Image.Image, dict[str, float]]:
+        """Return a sheet of pictures that are not trained on, and figures about them.
+
+        Args:
+            network: the stage's network with averaged weights.
+        """
         ...
 
 
 class Run:
-    """A stage's folder: last.pt to resume from, weights.pt when it is done, log.csv, samples.csv and samples/.
+    """A stage's folder: last.pt to resume from, weights.pt when the stage is done, log.csv, samples.csv and samples/.
 
-    With weights.pt alone the stage begins from these instead of fresh weights.
+    Where there is a weights.pt and no last.pt, the stage begins with these weights instead of fresh ones.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder / name
+        self.name, self.folder = name, folder / name
         (self.folder / "samples").mkdir(parents=True, exist_ok=True)
 
     @property
@@ -57,7 +70,7 @@ class Run:
         return self.folder / "weights.pt"
 
     def log(self, row: dict[str, float], name: str = "log") -> None:
-        """Add a line to a log."""
+        """Add a line to the CSV file `name`."""
         path = self.folder / f"{name}.csv"
         is_new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
@@ -67,24 +80,24 @@ class Run:
             writer.writerow(row)
 
 
-def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: torch.device) -> None:
-    """Train a stage to its number of steps, from where its folder says it is.
+def train(stage: Stage[NetworkT], settings: StageSettings, run: Run, seed: int, device: torch.device) -> None:
+    """Train a stage to its number of steps, beginning with the last checkpoint in its folder.
 
     Args:
-        stage: what to train.
-        settings: how.
+        stage: network, batches and samples.
+        settings: of the optimisation.
         run: the stage's folder.
-        seed: of batches and noise; with the step number it decides everything random.
-        device: where the network and the batches are.
+        seed: together with the step number it decides every random number of a step.
+        device: the network is moved there.
     """
     network = stage.network.to(device)
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = make_optimizer(parameters, settings)
     averaged = copy.deepcopy(network).requires_grad_(False)
     step, seconds = _resume(run, network, averaged, optimizer)
-    bar = tqdm(total=settings.steps, initial=step, desc=stage.name, unit="step", dynamic_ncols=True)
+    bar = tqdm(total=settings.steps, initial=step, desc=run.name, unit="step", dynamic_ncols=True)
     saved = started = time.monotonic()
-    losses: list[Tensor] = []  # read now and then: a GPU would stand still at each step
+    losses: list[Tensor] = []  # read every 20 steps, because reading one waits for the GPU
     while step < settings.steps:
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(step, settings)
@@ -125,7 +138,10 @@ def train(stage: Stage, settings: StageSettings, run: Run, seed: int, device: to
 
 
 def learning_rate_factor(step: int, settings: StageSettings) -> float:
-    """Share of the learning rate at a step: a linear rise, then half a cosine down to a hundredth; again at each restart."""
+    """Return the share of the learning rate at a step, 0.01 to 1.
+
+    It rises linearly over the warmup, then falls as half a cosine to a hundredth. Each restart begins this anew.
+    """
     start = max((restart for restart in settings.restarts if restart <= step), default=0)
     end = min((restart for restart in settings.restarts if restart > step), default=settings.steps)
     if step - start < settings.warmup:
@@ -135,7 +151,7 @@ def learning_rate_factor(step: int, settings: StageSettings) -> float:
 
 
 def _attention(device: torch.device) -> AbstractContextManager:
-    """On a CPU plainly written attention: at these sizes its backward takes half the time of the fused one's."""
+    """Choose unfused attention on a CPU, whose backward pass takes half the time of the fused kernel's at these sizes."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
@@ -164,7 +180,7 @@ def _save(
 
 
 def _write(state: dict, path: Path) -> None:
-    """Write a file that is either old or new, never half of one."""
+    """Replace a file in one step, so that an interrupted save leaves the old one whole."""
     unfinished = path.with_suffix(".unfinished")
     torch.save(state, unfinished)
     os.replace(unfinished, path)
@@ -174,7 +190,7 @@ def _resume(
     run: Run, network: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, float]:
     if not run.state.exists():
-        if run.weights.exists():  # of the checkpoint that the run starts from
+        if run.weights.exists():  # left by start.unpack_checkpoints
             weights = torch.load(run.weights, map_location="cpu", weights_only=True)
             network.load_state_dict(weights)
             averaged.load_state_dict(weights)
@@ -187,5 +203,5 @@ def _resume(
 
 
 def draw(generator: torch.Generator, below: int) -> int:
-    """A whole number from 0 to below - 1."""
+    """Draw a whole number from 0 to below - 1."""
     return int(torch.randint(below, (1,), generator=generator))

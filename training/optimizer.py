@@ -1,4 +1,4 @@
-"""The optimisers of the settings: AdamW, or Muon for what is a matrix and AdamW for the rest."""
+"""The optimisers of the settings: AdamW for all weights, or Muon for matrices and AdamW for the others."""
 
 from collections.abc import Sequence
 
@@ -10,37 +10,37 @@ from .settings import StageSettings
 
 ADAM_BETAS = (0.9, 0.99)
 SMALLEST_MATRIX = 16
-"""Rows, and columns, that a weight has at least for Muon to orthogonalise its updates."""
+"""Muon orthogonalises the updates of weights with at least so many rows and so many columns."""
 
 
 def make_optimizer(parameters: Sequence[nn.Parameter], settings: StageSettings) -> torch.optim.Optimizer:
-    """The optimiser that a stage's settings name.
+    """Make the optimiser that a stage's settings name.
 
-    Muon's updates are scaled to the size that AdamW's usually have, so both take the same learning rate. Convolutions
-    count as matrices with a row for each output channel.
+    Muon's updates are scaled to the usual size of AdamW's updates, so both take the same learning rate. A convolution
+    counts as a matrix with a row for each output channel.
     """
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, betas=ADAM_BETAS, **common)
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, betas=ADAM_BETAS)
+    common = {"lr": rate, "weight_decay": decay}
     matrices = [p for p in parameters if min(p.shape[0], p[0].numel()) >= SMALLEST_MATRIX]
     known = set(map(id, matrices))
     others = [p for p in parameters if id(p) not in known]
-    return _muon_class(parameters[0].device)(
-        [
-            {"params": matrices, "use_muon": True, "use_adjusted_lr": True, **common},
-            {"params": others, "use_muon": False, "betas": ADAM_BETAS, **common},
-        ]
-    )
+    groups = [
+        {"params": matrices, "use_muon": True, "use_adjusted_lr": True, **common},
+        {"params": others, "use_muon": False, "betas": ADAM_BETAS, **common},
+    ]
+    return _make_muon(groups, parameters[0].device)
 
 
-def _muon_class(device: torch.device) -> type[torch.optim.Optimizer]:
-    """Muon, which orthogonalises in bfloat16, or the same in float32 where that is faster."""
-    # here, because it takes a second that no other use of this module needs
+def _make_muon(groups: list[dict], device: torch.device) -> torch.optim.Optimizer:
+    """Make a Muon that orthogonalises in bfloat16, or in float32 where that is faster."""
+    # Imported here, because the import takes a second and AdamW does not need it.
     from pytorch_optimizer import Muon
     from pytorch_optimizer.optimizer.utils.matrix import zero_power_via_newton_schulz_5
 
     if is_bfloat16_fast(device):
-        return Muon
+        return Muon(groups)
 
     class Float32Muon(Muon):
         @staticmethod
@@ -53,4 +53,4 @@ def _muon_class(device: torch.device) -> type[torch.optim.Optimizer]:
                 for update in updates
             ]
 
-    return Float32Muon
+    return Float32Muon(groups)

@@ -1,4 +1,4 @@
-"""Which stretches of a sequence the multi-frame model is trained on."""
+"""The segments of a sequence that the multi-frame model is trained on, as pairs of operation steps."""
 
 import torch
 
@@ -11,13 +11,13 @@ SHORTEST, LONGEST = 30, 500
 
 
 def default_segments() -> list[tuple[int, int]]:
-    """(first, last) operation step of the default chain's segments, from the finished picture to the canvas."""
+    """Return the default chain's segments as (first, last) operation steps, from the finished picture to the canvas."""
     steps = [0, *map(int, DEFAULT_OPERATION_STEPS.split(",")), CANVAS]
     return list(zip(steps, steps[1:], strict=False))
 
 
 def random_segment(generator: torch.Generator) -> tuple[int, int]:
-    """One of the default chain's half of the time, else any: its length is log-uniform."""
+    """Draw one of the default segments half of the time, else any segment of log-uniform length."""
     if draw(generator, 2):
         segments = default_segments()
         return segments[draw(generator, len(segments))]
@@ -28,6 +28,6 @@ def random_segment(generator: torch.Generator) -> tuple[int, int]:
 
 
 def segment_steps(first: int, last: int) -> list[int]:
-    """The operation steps of a segment's frames, in undo order."""
+    """Return the operation steps of a segment's frames, in undo order."""
     span = FRAMES_PER_SEGMENT - 1
     return [round(first + (last - first) * frame / span) for frame in range(FRAMES_PER_SEGMENT)]

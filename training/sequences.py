@@ -1,7 +1,7 @@
-"""Where painting sequences come from: the procedural painter, or a folder of recordings. All in operation steps.
+"""The two sources of painting sequences: the procedural painter, and a folder of recordings.
 
-A sequence answers "how did the picture look s undos ago": step 0 is the finished picture, 999 the first stroke. The
-white canvas before it is step CANVAS.
+A sequence has a state for each operation step: step 0 is the finished picture, step 999 shows the first stroke, and
+step CANVAS is the white canvas before it.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,16 @@ class SequenceSource(Protocol):
     def __len__(self) -> int: ...
 
     def states(self, index: int, steps: Sequence[int]) -> np.ndarray:
-        """The pictures of sequence `index` at these steps, 0 to CANVAS: uint8 (N, H, W, 3), H and W one of the sizes."""
+        """Return sequence `index` at these operation steps, 0 to CANVAS: uint8 (N, H, W, 3).
+
+        H and W are one of the sizes that the source was made with.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class ProceduralSequences:
-    """Sequences of the procedural painter: number i is seed first_seed + i, and the sizes take turns."""
+    """Sequences of the procedural painter: sequence i has the seed first_seed + i and size i % len(sizes)."""
 
     first_seed: int
     count: int
@@ -44,11 +47,11 @@ class ProceduralSequences:
         return self.count
 
     def of_first_size(self, count: int) -> range:
-        """The first `count` indices of sequences of the first size, which can be shown on one sheet."""
+        """Return the first `count` indices of sequences of the first size; a sheet needs pictures of one size."""
         return range(0, count * len(self.sizes), len(self.sizes))
 
     def states(self, index: int, steps: Sequence[int]) -> np.ndarray:
-        # here, because only this source needs the drawing library
+        # Imported here, because only this source needs the drawing library (skia).
         from .scenes import Painting
 
         height, width = self.sizes[index % len(self.sizes)]
@@ -57,22 +60,23 @@ class ProceduralSequences:
 
 
 def with_canvas(states: np.ndarray, steps: Sequence[int]) -> np.ndarray:
-    """The states with those at CANVAS made white."""
+    """Make the states at step CANVAS white, in place, and return all states."""
     states[np.asarray(steps) >= CANVAS] = 255
     return states
 
 
 class RecordedSequences:
-    """Recordings of real drawing: each entry of a folder is a sub-folder of pictures in the order of their names, or a video.
+    """Recordings of real drawing: sub-folders of pictures in the order of their names, and videos.
 
-    The first picture is near the blank canvas, the last one is finished; the steps between are spread evenly over them.
+    In each recording the first picture is near the blank canvas and the last one is finished. The operation steps are
+    spread evenly over its pictures.
 
     Args:
-        folder: holds the recordings.
-        sizes: (height, width) to choose from; each recording takes the one nearest to its shape.
+        folder: the folder of the recordings.
+        sizes: (height, width); each recording is scaled to the size whose aspect ratio is nearest to its own.
 
     Raises:
-        ValueError: there is no recording in it.
+        ValueError: there is no recording in the folder.
     """
 
     def __init__(self, folder: Path, sizes: tuple[tuple[int, int], ...]) -> None:
@@ -100,18 +104,18 @@ class RecordedSequences:
         else:
             read = _read_video_frames(recording, set(wanted))
             pictures = [read[frame] for frame in wanted]
-        size = nearest_size(pictures[0].height, pictures[0].width, self.sizes)
-        fitted = [ImageOps.fit(picture, size[::-1], Image.Resampling.LANCZOS) for picture in pictures]
+        height, width = nearest_size(pictures[0].height, pictures[0].width, self.sizes)
+        fitted = [ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS) for picture in pictures]
         return with_canvas(np.stack([np.asarray(picture) for picture in fitted]), steps)
 
 
 def frame_of_step(step: int, count: int) -> int:
-    """Which of `count` frames in painting order shows a step: the last one step 0, the first one LAST_STEP."""
+    """Return which of `count` frames in painting order shows an operation step: the last frame shows step 0."""
     return round((1 - min(step, LAST_STEP) / LAST_STEP) * (count - 1))
 
 
 def nearest_size(height: int, width: int, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The size whose shape is nearest to height x width."""
+    """Return the size whose aspect ratio is nearest to that of height x width."""
     return min(sizes, key=lambda size: abs(height * size[1] - width * size[0]) / (size[0] * size[1]))
 
 
@@ -122,11 +126,12 @@ def _frame_files(folder: Path) -> list[Path]:
 
 
 def _count_video_frames(file: Path) -> int:
-    return imageio_ffmpeg.count_frames_and_secs(file)[0]
+    frames, _ = imageio_ffmpeg.count_frames_and_secs(file)
+    return int(frames or 0)
 
 
 def _read_video_frames(file: Path, wanted: set[int]) -> dict[int, Image.Image]:
-    # As they are stored: for a constant rate ffmpeg would repeat the frame that stands while the painter pauses.
+    # passthrough: at a constant frame rate ffmpeg would repeat a frame for as long as the painter pauses.
     frames = imageio_ffmpeg.read_frames(str(file), output_params=["-fps_mode", "passthrough"])
     width, height = next(frames)["size"]
     read: dict[int, Image.Image] = {}
@@ -137,7 +142,7 @@ def _read_video_frames(file: Path, wanted: set[int]) -> dict[int, Image.Image]:
         if len(read) == len(wanted):
             break
     frames.close()
-    # a container may promise a frame more than it holds
+    # A container may announce one frame more than it holds; the last frame then stands for it.
     return {
         number: read[number] if number in read else Image.frombytes("RGB", (width, height), last)
         for number in wanted

@@ -1,14 +1,16 @@
-"""What a training run is made of: one JSON file, read strictly."""
+"""The settings of a training run: one JSON file, in which unknown and missing entries are errors."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 OPTIMIZERS = ("adamw", "muon")
 
 NARROWEST_UNET = 96
-"""Three channels in each of the 32 groups of a group norm."""
+"""networks.begin_as_identity needs three channels in each of the 32 groups of a group norm."""
+
+RecordT = TypeVar("RecordT")
 
 
 @dataclass(frozen=True)
@@ -19,20 +21,22 @@ class StageSettings:
     batch: int
     learning_rate: float
     optimizer: str = "adamw"  # or "muon"
-    warmup: int = 100  # steps of linear rise; a cosine falls to a hundredth over the rest
-    restarts: tuple[int, ...] = ()  # steps at which the learning rate begins anew, rise and fall
+    warmup: int = (
+        100  # steps over which the learning rate rises; then it falls to a hundredth as half a cosine
+    )
+    restarts: tuple[int, ...] = ()  # steps at which the rise and fall of the learning rate begin again
     weight_decay: float = 0.01
-    ema: float = 0.999  # decay of the averaged weights, which are what is used
+    ema: float = 0.999  # decay of the averaged weights, which are the result of the training
     clip: float = 1.0  # largest norm of the gradient
-    crop: int = 0  # side of random crops in pixels (the VAEs' stages), 0: whole pictures
-    late_crop: int = 0  # the same for the end of the training, with as many pixels a batch; 0: as `crop`
-    late_from: float = 1.0  # share of the steps from which it is used
-    sequences: int = 0  # how many of the source are kept in memory (the VAEs' stages)
+    crop: int = 0  # side of random crops in pixels, in the VAEs' stages; 0: whole pictures
+    late_crop: int = 0  # crop at the end of the training, where a batch keeps its number of pixels; 0: the same crop throughout
+    late_from: float = 1.0  # share of the steps after which late_crop is used
+    sequences: int = 0  # how many the VAEs' stages keep in memory
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Widths of the networks; the structure is the released models'."""
+    """Widths of the networks. Their structure is that of the released models."""
 
     vae_width: int
     vae_multipliers: tuple[int, ...]
@@ -52,19 +56,21 @@ class Networks:
     vision_layers: int
     projection_width: int
     projection_layers: int
-    image_tokens: int  # of each frame
+    image_tokens: int  # for each frame
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A whole run."""
+    """The settings of a whole run."""
 
     seed: int
     sizes: tuple[tuple[int, int], ...]  # (height, width) of the pictures, multiples of 64
-    sequences: int  # how many are encoded for the diffusion stages
+    sequences: int  # number of sequences that are encoded for the diffusion stages
     segments_per_sequence: int
     first_seed: int  # of the procedural painter; seeds below it are never trained on
-    dropout: float  # share of the training in which text and pictures are dropped, for guidance
+    dropout: (
+        float  # share of batches whose vision tokens are those of grey pictures, for classifier-free guidance
+    )
     networks: Networks
     stages: dict[str, StageSettings]
 
@@ -73,7 +79,7 @@ def load_settings(path: Path) -> Settings:
     """Read a settings file.
 
     Raises:
-        ValueError: an entry is missing, unknown, or of the wrong kind.
+        ValueError: an entry is missing, unknown or out of range.
     """
     data = json.loads(path.read_text(encoding="utf-8"))
     try:
@@ -99,12 +105,14 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
-def _build(cls: type, entries: dict[str, Any]) -> Any:
-    unknown = entries.keys() - {field.name for field in fields(cls)}
+def _build(cls: type[RecordT], entries: dict[str, Any]) -> RecordT:
+    """Make one of the dataclasses above from a JSON object; the Any is that of json.loads."""
+    unknown = entries.keys() - cls.__annotations__.keys()
     if unknown:
         raise KeyError(f"{cls.__name__} has no {', '.join(sorted(unknown))}")
     return cls(**{name: _tuples(value) for name, value in entries.items()})
 
 
 def _tuples(value: Any) -> Any:
+    """Turn lists into tuples at every depth, as the dataclasses are frozen."""
     return tuple(_tuples(entry) for entry in value) if isinstance(value, list) else value

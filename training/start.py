@@ -1,4 +1,4 @@
-"""Training that begins from a checkpoint which this tool made: the export's way back."""
+"""Training that begins with the weights of an exported checkpoint: the inverse of export.py."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,20 +14,23 @@ from . import networks
 from .export import image_vae_names, single_frame_names, video_vae_names
 from .settings import Networks
 
+WHITENED = "whitened.pt"
+"""File of the image VAE with latents of unit variance, see stages.image_vae.whiten."""
+
 
 def unpack_checkpoints(source: Path, widths: Networks, folder: Path) -> None:
-    """Make a checkpoint's networks those that the stages of a run begin with.
+    """Write the weights of exported checkpoints into a run's folder, where its stages begin with them.
 
-    A stage that the run has begun or done already stays as it is, so a run that was broken off goes on.
+    Stages that have a folder already keep their weights, so that an interrupted run can be resumed.
 
     Args:
         source: folder with single-frame.safetensors, multi-frame.safetensors, or both.
-        widths: of the networks, the same as the checkpoint's.
-        folder: of the run; each stage's gets the file that the stage begins from, or that later stages read.
+        widths: widths of the networks; those of the checkpoint must be the same.
+        folder: the run's folder.
 
     Raises:
         ValueError: the folder has neither file, or the networks have other widths.
-        CheckpointError: a file cannot be read, or is another model's.
+        CheckpointError: a file cannot be read, or belongs to another model.
     """
     single, multi = (source / f"{kind}.safetensors" for kind in (SINGLE_FRAME, MULTI_FRAME))
     if not single.is_file() and not multi.is_file():
@@ -37,7 +40,7 @@ def unpack_checkpoints(source: Path, widths: Networks, folder: Path) -> None:
         vae, unet = networks.image_vae(widths), networks.single_frame_unet(widths)
         _load(vae, parts["vae"], image_vae_names(vae), single)
         _load(unet, parts["unet"], single_frame_names(widths), single)
-        _write(vae, folder / "image_vae" / "whitened.pt")
+        _write(vae, folder / "image_vae" / WHITENED)
         _write(unet, folder / "single_frame" / "weights.pt")
     if multi.is_file():
         parts = read_checkpoint(multi, MULTI_FRAME).parts
@@ -53,7 +56,17 @@ def unpack_checkpoints(source: Path, widths: Networks, folder: Path) -> None:
 
 
 def _load(network: nn.Module, tensors: Mapping[str, Tensor], names: Mapping[str, str], file: Path) -> None:
-    """Fill a network from released tensors; names: its own name -> the released one."""
+    """Fill a network from tensors with released names.
+
+    Args:
+        network: to fill.
+        tensors: by released name.
+        names: released name by the network's own name.
+        file: where the tensors come from, for the message.
+
+    Raises:
+        ValueError: a tensor is missing or has another number of elements.
+    """
     weights = {}
     for name, own in network.state_dict().items():
         given = tensors.get(names[name])

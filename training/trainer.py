@@ -1,59 +1,68 @@
-"""A training run: its stages in order, the two VAEs with the encoding between them, the two diffusion networks, the export."""
+"""A training run: the stages in the order of the command line, each reading the results of earlier ones from files."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from comfy.ldm.models.autoencoder import AutoencoderKL
+
+from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import encoders, networks
 from .export import export_multi_frame, export_single_frame
 from .latents import encode_sequences, load_sequences
-from .loop import Run, train
+from .loop import NetworkT, Run, Stage, train
 from .pictures import PictureSet, to_pixels
 from .sequences import ProceduralSequences, RecordedSequences, SequenceSource
 from .settings import Settings
 from .stages.image_vae import ImageVAEStage, whiten
+from .stages.inputs import Encoded, StageInputs, VisionTokens
 from .stages.multi_frame import SHOWN_SEGMENTS, MultiFrameStage
 from .stages.single_frame import SingleFrameStage
 from .stages.video_vae import VideoVAEStage
-from .start import unpack_checkpoints
+from .start import WHITENED, unpack_checkpoints
 
 ENDLESS = 10**6
-"""The procedural painter does not run out of seeds."""
+"""Number of the procedural painter's sequences: more than any training takes."""
 
 
 def run(
     stages: Sequence[str], settings: Settings, folder: Path, recordings: Path | None, start: Path | None
 ) -> None:
-    """Do the stages named.
+    """Do some stages of a run.
 
     Args:
-        stages: of train.STAGES.
+        stages: names from train.STAGES.
         settings: of the run.
-        folder: of the run.
+        folder: the run's folder.
         recordings: folder of recordings to train on, or None for the procedural painter.
-        start: folder of the checkpoints to begin from, or None for fresh weights.
+        start: folder of the checkpoints to begin with, or None for fresh weights.
 
     Raises:
-        ValueError: recordings, or checkpoints to begin from, that cannot be used.
-        FileNotFoundError: a stage needs an earlier one's result.
+        ValueError: the recordings or the checkpoints to begin with cannot be used.
+        FileNotFoundError: a stage needs the result of an earlier one.
     """
     trainer = Trainer(settings, folder, recordings)
     if start:
         unpack_checkpoints(start, settings.networks, folder)
     for stage in stages:
-        torch.manual_seed(settings.seed)  # of first weights: a stage's do not depend on what was done before
+        torch.manual_seed(settings.seed)  # a stage's first weights do not depend on the stages before it
         getattr(trainer, stage)()
 
 
 class Trainer:
-    """The stages of one run; each method is one of train.STAGES."""
+    """The stages of one run; each public method is one of train.STAGES.
+
+    Args:
+        settings: of the run.
+        folder: the run's folder.
+        recordings: folder of recordings to train on, or None for the procedural painter.
+    """
 
     def __init__(self, settings: Settings, folder: Path, recordings: Path | None) -> None:
         self.settings, self.folder = settings, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.set_flush_denormal(True)  # a sixth faster on a CPU
+        torch.set_flush_denormal(True)  # saves a sixth of the time on a CPU
         self.source: SequenceSource = (
             RecordedSequences(recordings, settings.sizes)
             if recordings
@@ -63,25 +72,19 @@ class Trainer:
 
     def image_vae(self) -> None:
         """Train the image VAE, then bring its latents to unit variance."""
-        settings = self.settings.stages["image_vae"]
         network = networks.image_vae(self.settings.networks)
-        stage = ImageVAEStage(network, self.source, self.held_out, settings, self.device)
-        run = self._run("image_vae")
-        train(stage, settings, run, self.settings.seed, self.device)
+        self._train("image_vae", ImageVAEStage(network, self._inputs("image_vae")))
         vae = self._trained(networks.image_vae(self.settings.networks), "image_vae")
         pictures = PictureSet(self.source, 60, 4, torch.Generator().manual_seed(1))
         whiten(vae, pictures.batch(120, 0, torch.Generator().manual_seed(2)).to(self.device))
-        torch.save(vae.state_dict(), run.folder / "whitened.pt")
+        torch.save(vae.state_dict(), self.folder / "image_vae" / WHITENED)
 
     def image_decoder(self) -> None:
-        """Train the image VAE's decoder further. Latents stay what they are, so the diffusion networks need not wait."""
-        settings = self.settings.stages["image_decoder"]
-        network = self._trained(networks.image_vae(self.settings.networks), "image_vae", "whitened.pt")
+        """Train the image VAE's decoder further. Its latents stay the same, so the UNets can be trained before or after."""
+        network = self._trained(networks.image_vae(self.settings.networks), "image_vae", WHITENED)
         network.decoder.requires_grad_(True)
         network.post_quant_conv.requires_grad_(True)
-        stage = ImageVAEStage(network, self.source, self.held_out, settings, self.device)
-        stage.name = "image_decoder"
-        train(stage, settings, self._run("image_decoder"), self.settings.seed, self.device)
+        self._train("image_decoder", ImageVAEStage(network, self._inputs("image_decoder")))
 
     def latents(self) -> None:
         """Encode the sequences that the diffusion stages train on."""
@@ -97,50 +100,34 @@ class Trainer:
 
     def video_vae(self) -> None:
         """Train the video VAE's decoder."""
-        settings = self.settings.stages["video_vae"]
         network = networks.video_vae(self.settings.networks)
-        stage = VideoVAEStage(network, self._image_vae(), self.source, self.held_out, settings, self.device)
-        train(stage, settings, self._run("video_vae"), self.settings.seed, self.device)
+        self._train("video_vae", VideoVAEStage(network, self._image_vae(), self._inputs("video_vae")))
 
     def single_frame(self) -> None:
         """Train the single-frame UNet."""
-        settings = self.settings.stages["single_frame"]
-        stage = SingleFrameStage(
-            networks.single_frame_unet(self.settings.networks),
-            self._image_vae(),
-            load_sequences(self.folder / "latents"),
-            encoders.prompt_embeddings(self.settings.networks, encoders.SINGLE_FRAME),
-            self.held_out,
-            settings,
-            self.device,
-        )
-        train(stage, settings, self._run("single_frame"), self.settings.seed, self.device)
+        network = networks.single_frame_unet(self.settings.networks)
+        encoded, inputs = self._encoded(SINGLE_FRAME), self._inputs("single_frame")
+        self._train("single_frame", SingleFrameStage(network, self._image_vae(), encoded, inputs))
 
     def multi_frame(self) -> None:
         """Train the 3D UNet."""
-        settings = self.settings.stages["multi_frame"]
-        vision = encoders.vision_encoder(self.settings.networks)
-        shown = [to_pixels(self.held_out.states(0, [pair[0], pair[1]])) for pair in SHOWN_SEGMENTS]
-        grey = {
-            (height // 8, width // 8): encoders.look(vision, torch.zeros(2, 3, height, width))
-            for height, width in self.settings.sizes
-        }
+        network = networks.multi_frame_unet(self.settings.networks)
         stage = MultiFrameStage(
-            networks.multi_frame_unet(self.settings.networks),
+            network,
             self._trained(networks.video_vae(self.settings.networks), "video_vae"),
-            load_sequences(self.folder / "latents"),
-            encoders.prompt_embeddings(self.settings.networks, encoders.MULTI_FRAME),
-            grey,
-            [encoders.look(vision, pixels)[None] for pixels in shown],
-            self.held_out,
+            self._encoded(MULTI_FRAME),
+            self._vision_tokens(),
             self.settings.dropout,
-            settings,
-            self.device,
+            self._inputs("multi_frame"),
         )
-        train(stage, settings, self._run("multi_frame"), self.settings.seed, self.device)
+        self._train("multi_frame", stage)
 
     def export(self) -> None:
-        """Write the checkpoints of what is trained, one or both, in the released layout."""
+        """Write a checkpoint of each model whose UNet is trained.
+
+        Raises:
+            FileNotFoundError: neither UNet is trained.
+        """
         widths, target = self.settings.networks, self.folder / "export"
         files = []
         if (self.folder / "single_frame" / "weights.pt").exists():
@@ -157,17 +144,39 @@ class Trainer:
         for file in files:
             print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
-    def _run(self, stage: str) -> Run:
-        return Run(self.folder, stage)
+    def _inputs(self, stage: str) -> StageInputs:
+        return StageInputs(self.source, self.held_out, self.settings.stages[stage], self.device)
 
-    def _image_vae(self) -> nn.Module:
-        """With the further trained decoder where there is one."""
+    def _train(self, name: str, stage: Stage[NetworkT]) -> None:
+        run = Run(self.folder, name)
+        train(stage, self.settings.stages[name], run, self.settings.seed, self.device)
+
+    def _encoded(self, kind: str) -> Encoded:
+        sequences = load_sequences(self.folder / "latents")
+        return Encoded(sequences, encoders.prompt_embeddings(self.settings.networks, kind))
+
+    def _vision_tokens(self) -> VisionTokens:
+        vision = encoders.vision_encoder(self.settings.networks)
+        grey = {
+            (height // 8, width // 8): encoders.vision_tokens(vision, torch.zeros(2, 3, height, width))
+            for height, width in self.settings.sizes
+        }
+        ends = [to_pixels(self.held_out.states(0, pair)) for pair in SHOWN_SEGMENTS]
+        return VisionTokens(grey, [encoders.vision_tokens(vision, pixels)[None] for pixels in ends])
+
+    def _image_vae(self) -> AutoencoderKL:
+        """Load the image VAE, with the decoder of the stage image_decoder where that is done."""
         network = networks.image_vae(self.settings.networks)
         if (self.folder / "image_decoder" / "weights.pt").exists():
             return self._trained(network, "image_decoder")
-        return self._trained(network, "image_vae", "whitened.pt")
+        return self._trained(network, "image_vae", WHITENED)
 
-    def _trained(self, network: nn.Module, stage: str, name: str = "weights.pt") -> nn.Module:
+    def _trained(self, network: NetworkT, stage: str, name: str = "weights.pt") -> NetworkT:
+        """Fill a network with a stage's weights and freeze it.
+
+        Raises:
+            FileNotFoundError: the stage is not done.
+        """
         path = self.folder / stage / name
         if not path.exists():
             raise FileNotFoundError(f"There is no {path}. Run the stage {stage} first.")

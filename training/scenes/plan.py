@@ -136,7 +136,9 @@ class Planner:
         return items
 
     @staticmethod
-    def item(kind: str, weight: float, path: np.ndarray, colour: Colour, **options: "Unpack[ItemOptions]") -> Item:
+    def item(
+        kind: str, weight: float, path: np.ndarray, colour: Colour, **options: "Unpack[ItemOptions]"
+    ) -> Item:
         """Return an item whose time is still open."""
         return Item(kind, 0.0, 0.0, float(weight), path, colour, **options)
 

@@ -115,16 +115,27 @@ class Pen:
         self.sketch.shapes.append(Shape(outline if steady else noise, fill, rank, line, shade, light, within))
         return len(self.sketch.shapes) - 1
 
-    def blob(self, points: Points, fill: Colour | None, rank: int = MAIN, **options: "Unpack[ShapeOptions]") -> int:
+    def blob(
+        self, points: Points, fill: Colour | None, rank: int = MAIN, **options: "Unpack[ShapeOptions]"
+    ) -> int:
         """Add a smooth closed form through the points."""
         return self.shape(smooth(points), fill, rank, **options)
 
-    def poly(self, points: Points, fill: Colour | None, rank: int = MAIN, **options: "Unpack[ShapeOptions]") -> int:
+    def poly(
+        self, points: Points, fill: Colour | None, rank: int = MAIN, **options: "Unpack[ShapeOptions]"
+    ) -> int:
         """Add a form with straight sides."""
         return self.shape(points, fill, rank, **options)
 
     def box(
-        self, x0: float, y0: float, x1: float, y1: float, fill: Colour, rank: int = MAIN, **options: "Unpack[ShapeOptions]"
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        fill: Colour,
+        rank: int = MAIN,
+        **options: "Unpack[ShapeOptions]",
     ) -> int:
         """Add an upright rectangle."""
         return self.shape([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], fill, rank, **options)

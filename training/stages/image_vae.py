@@ -6,14 +6,13 @@ import torch.nn.functional as F
 from comfy.ldm.models.autoencoder import AutoencoderKL
 from comfy.ldm.modules.distributions.distributions import DiagonalGaussianDistribution
 from PIL import Image
-from torch import Tensor, nn
-
-from paintsundo_models.constants import LATENT_SCALE
+from torch import Tensor
 
 from ..evaluation import psnr
+from ..latents import LATENT_SCALE
+from ..networks import weight_and_bias
 from ..pictures import PictureSet, sheet, to_pixels, to_states
-from ..sequences import ProceduralSequences, SequenceSource
-from ..settings import StageSettings
+from .inputs import StageInputs
 
 KL_WEIGHT = 1e-6
 HUE_WEIGHT = 10.0
@@ -21,23 +20,19 @@ STATES_PER_SEQUENCE = 4
 
 
 class ImageVAEStage:
-    """Reconstruction (L1 and L2) with a light pull of the posterior to the unit normal."""
+    """Training of the image VAE: reconstruction (L1 and L2), and a small KL term towards the unit normal distribution.
 
-    name = "image_vae"
+    Args:
+        network: to train; its parameters that require gradients are trained.
+        inputs: pictures, settings, device.
+    """
 
-    def __init__(
-        self,
-        network: AutoencoderKL,
-        source: SequenceSource,
-        held_out: ProceduralSequences,
-        settings: StageSettings,
-        device: torch.device,
-    ) -> None:
-        self.network, self.settings, self.device = network, settings, device
+    def __init__(self, network: AutoencoderKL, inputs: StageInputs) -> None:
+        self.network, self.settings, self.device = network, inputs.settings, inputs.device
         generator = torch.Generator().manual_seed(0)
-        self.pictures = PictureSet(source, settings.sequences, STATES_PER_SEQUENCE, generator)
-        shown = held_out.of_first_size(6)
-        self.shown = np.concatenate([held_out.states(index, [0, 500]) for index in shown])
+        self.pictures = PictureSet(inputs.source, self.settings.sequences, STATES_PER_SEQUENCE, generator)
+        shown = inputs.held_out.of_first_size(6)
+        self.shown = np.concatenate([inputs.held_out.states(index, [0, 500]) for index in shown])
 
     def loss(self, generator: torch.Generator, progress: float) -> Tensor:
         count, crop = self.settings.batch, self.settings.crop
@@ -51,7 +46,7 @@ class ImageVAEStage:
         decoded = self.network.decode(posterior.mean + posterior.std * noise).float()
         return reconstruction_loss(decoded, pixels) + KL_WEIGHT * posterior.kl().mean()
 
-    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+    def sample(self, network: AutoencoderKL) -> tuple[Image.Image, dict[str, float]]:
         pixels = to_pixels(self.shown).to(self.device)
         moments = network.quant_conv(network.encoder(pixels))
         decoded = to_states(network.decode(moments.chunk(2, dim=1)[0]))
@@ -60,14 +55,14 @@ class ImageVAEStage:
 
 
 def reconstruction_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
-    """L1, which keeps edges sharp, L2, which the PSNR is made of, and L2 of the hues of 8x8 squares.
+    """Return L1 (keeps edges sharp) plus L2 (the PSNR's measure) plus L2 of the mean hues of 8x8 squares.
 
-    Without the last the lines are learned first and the colours thousands of steps later: white, black and grey make
-    up most of a picture's variance.
+    White, black and grey make up most of a picture's variance. Without the hues' term, the network learns lines first
+    and colours thousands of steps later.
 
     Args:
         decoded: (N, 3, H, W) or (N, 3, T, H, W) in about [-1, 1].
-        pixels: what it should be.
+        pixels: the true pixels, of the same shape.
     """
     difference = decoded - pixels
     hues = difference - difference.mean(dim=1, keepdim=True)
@@ -77,21 +72,22 @@ def reconstruction_loss(decoded: Tensor, pixels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def whiten(network: AutoencoderKL, pixels: Tensor) -> None:
-    """Fold a change of scale into the 1x1 convolutions, after which scaled latents have mean 0 and deviation 1.
+    """Change the VAE's 1x1 convolutions so that its scaled latents have mean 0 and deviation 1 in each channel.
 
-    What the VAE reconstructs stays the same. Diffusion wants unit variance, and LATENT_SCALE is fixed.
+    Reconstructions stay the same. The diffusion networks need unit variance, and LATENT_SCALE is fixed.
 
     Args:
-        network: trained.
-        pixels: (N, 3, H, W) in [-1, 1], enough to measure on.
+        network: a trained VAE, changed in place.
+        pixels: (N, 3, H, W) in [-1, 1], the sample on which mean and deviation are measured.
     """
     mean, _ = network.quant_conv(network.encoder(pixels)).chunk(2, dim=1)
     center = mean.mean(dim=(0, 2, 3))
     factor = 1 / (LATENT_SCALE * mean.std(dim=(0, 2, 3)))
     channels = len(center)
-    quant, post = network.quant_conv, network.post_quant_conv
-    post.bias += post.weight[:, :, 0, 0] @ center
-    post.weight /= factor[None, :, None, None]
-    quant.bias[:channels] = (quant.bias[:channels] - center) * factor
-    quant.weight[:channels] *= factor[:, None, None, None]
-    quant.bias[channels:] += 2 * factor.log()
+    quant_weight, quant_bias = weight_and_bias(network.quant_conv)
+    post_weight, post_bias = weight_and_bias(network.post_quant_conv)
+    post_bias += post_weight[:, :, 0, 0] @ center
+    post_weight /= factor[None, :, None, None]
+    quant_bias[:channels] = (quant_bias[:channels] - center) * factor
+    quant_weight[:channels] *= factor[:, None, None, None]
+    quant_bias[channels:] += 2 * factor.log()

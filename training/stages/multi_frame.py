@@ -1,23 +1,22 @@
-"""Stage 4: the 3D UNet with its image projection. It learns v, given the first and the last frame."""
+"""Stage 4: the 3D UNet with its image projection. It learns to predict v, given the first and the last frame."""
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from paintsundo_models.constants import DEFAULT_FS, LATENT_SCALE
+from paintsundo_models.constants import DEFAULT_FS
 from paintsundo_models.multi_frame.process import ScaledZeroSNRSampling
 from paintsundo_models.multi_frame.unet import UNet3D
 from paintsundo_models.multi_frame.vae import VideoAutoencoder
 from paintsundo_models.schedule import NUM_TIMESTEPS, clean_latent_scale, zero_snr_alphas_cumprod
 
 from ..evaluation import mean, score_segment
-from ..latents import EncodedSequence
+from ..latents import LATENT_SCALE, EncodedSequence, latent_size
 from ..loop import draw
 from ..pictures import sheet, to_pixels, to_states
 from ..segments import segment_steps
-from ..sequences import SequenceSource
-from ..settings import StageSettings
+from .inputs import Encoded, StageInputs, VisionTokens
 
 PREVIEW_STEPS = 10
 LAST = NUM_TIMESTEPS - 1
@@ -25,32 +24,35 @@ SHOWN_SEGMENTS = ((0, 400), (600, 800))
 
 
 class MultiFrameStage:
-    """v prediction with zero terminal SNR and the scaled clean latent, late timesteps more often."""
+    """Training of the 3D UNet: v prediction with zero terminal SNR and the scaled clean latent.
 
-    name = "multi_frame"
+    Args:
+        network: to train.
+        vae: the video VAE, trained.
+        encoded: latents and prompts to train on.
+        vision: tokens for guidance dropout and for the sample sheet.
+        dropout: share of batch entries whose vision tokens are those of grey pictures, 0 to 1.
+        inputs: held-out sequences, settings, device.
+    """
 
     def __init__(
         self,
         network: UNet3D,
         vae: VideoAutoencoder,
-        sequences: dict[tuple[int, int], list[EncodedSequence]],
-        prompts: Tensor,
-        blank_looks: dict[tuple[int, int], Tensor],
-        shown_looks: list[Tensor],
-        held_out: SequenceSource,
+        encoded: Encoded,
+        vision: VisionTokens,
         dropout: float,
-        settings: StageSettings,
-        device: torch.device,
+        inputs: StageInputs,
     ) -> None:
-        self.network, self.settings, self.device, self.dropout = network, settings, device, dropout
-        self.vae = vae.to(device).requires_grad_(False).eval()
-        self.groups = list(sequences.values())
-        self.prompts = prompts.to(device)
-        self.blank_looks, self.shown_looks = blank_looks, shown_looks
-        self.alphas = zero_snr_alphas_cumprod().float().to(device)
-        self.scales = clean_latent_scale().float().to(device)
-        self.process = ScaledZeroSNRSampling().to(device)
-        self.shown = [held_out.states(0, segment_steps(*pair)) for pair in SHOWN_SEGMENTS]
+        self.network, self.settings, self.device = network, inputs.settings, inputs.device
+        self.vae = vae.to(self.device).requires_grad_(False).eval()
+        self.groups = list(encoded.sequences.values())
+        self.prompts = encoded.prompts.to(self.device)
+        self.vision, self.dropout = vision, dropout
+        self.alphas = zero_snr_alphas_cumprod().float().to(self.device)
+        self.scales = clean_latent_scale().float().to(self.device)
+        self.process = ScaledZeroSNRSampling().to(self.device)
+        self.shown = [inputs.held_out.states(0, segment_steps(*pair)) for pair in SHOWN_SEGMENTS]
 
     def loss(self, generator: torch.Generator, progress: float) -> Tensor:
         group = self.groups[draw(generator, len(self.groups))]
@@ -68,12 +70,12 @@ class MultiFrameStage:
         return (predicted.float() - v).square().mean()
 
     def _draw(self, group: list[EncodedSequence], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """A segment's latents (16, 4, h, w) and the vision tokens of its ends, or those of grey pictures; float32."""
+        """Draw a segment: its latents (16, 4, h, w) and the vision tokens (2, L, D) of its ends or of grey pictures; float32."""
         sequence = group[draw(generator, len(group))]
         segment = draw(generator, len(sequence.segments))
         latents = sequence.segments[segment].float()
         if float(torch.rand(1, generator=generator)) < self.dropout:
-            return latents, self.blank_looks[latents.shape[-2:]].float()
+            return latents, self.vision.grey[latent_size(latents)].float()
         return latents, sequence.looks[segment].float()
 
     def _predict(
@@ -87,9 +89,9 @@ class MultiFrameStage:
             fs=torch.full((len(x),), DEFAULT_FS, device=self.device),
         )
 
-    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+    def sample(self, network: UNet3D) -> tuple[Image.Image, dict[str, float]]:
         rows, scores = [], []
-        for index, (video, looks) in enumerate(zip(self.shown, self.shown_looks, strict=True)):
+        for index, (video, looks) in enumerate(zip(self.shown, self.vision.shown, strict=True)):
             made = self._interpolate(network, video, looks)
             rows += [video[::3], made[::3]]
             scores.append(score_segment(index, SHOWN_SEGMENTS[index], made, video))
@@ -97,7 +99,7 @@ class MultiFrameStage:
         return sheet(rows), {name: mean(getattr(score, name) for score in scores) for name in figures}
 
     def _interpolate(self, network: UNet3D, video: np.ndarray, looks: Tensor) -> np.ndarray:
-        """The frames between a video's ends by Euler's method."""
+        """Sample a segment between the first and the last frame of `video` by Euler's method."""
         pixels = to_pixels(video).to(self.device).transpose(0, 1)[None]
         references = pixels[:, :, [0, -1]]
         clean = self.vae.encode(references) * LATENT_SCALE
@@ -123,16 +125,16 @@ class MultiFrameStage:
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """Timesteps (count,), a third of them above 900.
+    """Draw timesteps (count,), a third of them above 900.
 
-    What is painted when is decided there, where nearly all is noise and the two ends say all that is known. A small
-    network needs longer to learn this than to clear the noise afterwards.
+    At these timesteps the latent is nearly all noise, and the network decides from the two ends what is painted when.
+    A small network needs longer to learn this than to remove the remaining noise afterwards.
     """
     return (NUM_TIMESTEPS * (1 - torch.rand(count, generator=generator).square())).long().clamp(max=LAST)
 
 
 def ends_of(clean: Tensor) -> Tensor:
-    """The concat condition: (B, 4, T, h, w) with all but the first and the last frame zero."""
+    """Return the concat condition: a copy of (B, 4, T, h, w) with all but the first and the last frame zero."""
     ends = torch.zeros_like(clean)
     ends[:, :, 0], ends[:, :, -1] = clean[:, :, 0], clean[:, :, -1]
     return ends

@@ -1,6 +1,8 @@
-"""Stage 2: the video VAE. It begins as the image VAE, and its encoder stays that, so that both models see the same
-latents. Its decoder learns to look at the two pictures and at neighbouring frames. For that it sees whole segments: from
-a few frames of each it learns what makes the frames between worse than the image VAE's.
+"""Stage 2: the video VAE. It begins with the image VAE's weights.
+
+Its encoder is not trained, so both models have the same latents. Its decoder learns to use the two reference pictures
+and the neighbouring frames. It is trained on whole segments: trained on a few frames of each segment, it decodes the
+frames between the ends worse than the image VAE does.
 """
 
 import numpy as np
@@ -9,44 +11,40 @@ from comfy.ldm.models.autoencoder import AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
 
-from paintsundo_models.constants import LATENT_SCALE
 from paintsundo_models.multi_frame.vae import ReferenceAttention, VideoAutoencoder
 
 from ..evaluation import psnr
+from ..latents import LATENT_SCALE
 from ..loop import draw
+from ..networks import weight_and_bias
 from ..pictures import random_crop, sheet, to_pixels, to_states
 from ..segments import random_segment, segment_steps
-from ..sequences import SequenceSource
-from ..settings import StageSettings
 from .image_vae import reconstruction_loss
+from .inputs import StageInputs
 
 MOST_NOISE = 0.3
-"""Largest deviation of the noise on the scaled latents, whose own is 1. The 3D UNet's latents are not exact either; so
-the decoder learns to take from the two pictures what they show."""
+"""Largest deviation of the noise that is added to the scaled latents, whose own deviation is 1. The 3D UNet's latents
+are inexact too. The noise makes the decoder rely on the two reference pictures where they show the same things."""
 
 
 class VideoVAEStage:
-    """Reconstruction of a segment from its latents, a little noisy, and its first and last picture."""
+    """Training of the video VAE's decoder: it reconstructs a segment from slightly noisy latents and the two end pictures.
 
-    name = "video_vae"
+    Args:
+        network: to train.
+        image_vae: trained; its weights are the beginning.
+        inputs: sequences, settings, device.
+    """
 
-    def __init__(
-        self,
-        network: VideoAutoencoder,
-        image_vae: AutoencoderKL,
-        source: SequenceSource,
-        held_out: SequenceSource,
-        settings: StageSettings,
-        device: torch.device,
-    ) -> None:
-        self.network, self.settings, self.device = network, settings, device
+    def __init__(self, network: VideoAutoencoder, image_vae: AutoencoderKL, inputs: StageInputs) -> None:
+        self.network, self.settings, self.device = network, inputs.settings, inputs.device
         begin_as(network, image_vae)
         network.requires_grad_(False)
         network.decoder.requires_grad_(True)
-        self.shown = [held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
+        self.shown = [inputs.held_out.states(0, segment_steps(*pair)) for pair in ((0, 400), (600, 800))]
         fix_reference_projections(network, to_pixels(np.concatenate(self.shown)))
-        self.image_vae = image_vae.to(device).requires_grad_(False).eval()
-        self.source = source
+        self.image_vae = image_vae.to(self.device).requires_grad_(False).eval()
+        self.source = inputs.source
         self.videos: list[np.ndarray] = []
 
     def loss(self, generator: torch.Generator, progress: float) -> Tensor:
@@ -63,7 +61,7 @@ class VideoVAEStage:
         return reconstruction_loss(decoded.float(), pixels)
 
     def _video(self, crop: int, generator: torch.Generator) -> Tensor:
-        """A segment, cropped: (3, T, H, W)."""
+        """Return a random segment, cropped: (3, T, H, W)."""
         if len(self.videos) < self.settings.sequences:
             steps = segment_steps(*random_segment(generator))
             self.videos.append(self.source.states(len(self.videos) % len(self.source), steps))
@@ -74,7 +72,7 @@ class VideoVAEStage:
             video = random_crop(video, crop, generator)
         return to_pixels(video).transpose(0, 1)
 
-    def sample(self, network: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+    def sample(self, network: VideoAutoencoder) -> tuple[Image.Image, dict[str, float]]:
         rows, quality, plain = [], [], []
         for video in self.shown:
             pixels = to_pixels(video).to(self.device).transpose(0, 1)[None]
@@ -99,9 +97,13 @@ class VideoVAEStage:
 
 @torch.no_grad()
 def begin_as(video_vae: VideoAutoencoder, image_vae: AutoencoderKL) -> None:
-    """Give the video VAE the image VAE's weights; its parts over time and to the pictures begin as identities.
+    """Copy the image VAE's weights; layers that only the video VAE has begin as identities.
 
-    With pictures the video decoder leaves `post_quant_conv` out, so that one is folded into the convolution after it.
+    Given reference pictures, the video decoder skips `post_quant_conv`. Its effect is therefore merged into the
+    convolution that follows it.
+
+    Raises:
+        ValueError: the image VAE has tensors that the video VAE lacks.
     """
     weights = image_vae.state_dict()
     for side in ("weight", "bias"):
@@ -109,27 +111,27 @@ def begin_as(video_vae: VideoAutoencoder, image_vae: AutoencoderKL) -> None:
     unknown = video_vae.load_state_dict(weights, strict=False).unexpected_keys
     if unknown:
         raise ValueError(f"The image VAE has tensors that the video VAE lacks: {', '.join(unknown)}.")
-    post, first = video_vae.post_quant_conv, video_vae.decoder.conv_in
-    first.bias += torch.einsum("oihw,i->o", first.weight, post.bias)
-    first.weight.copy_(torch.einsum("oihw,ij->ojhw", first.weight, post.weight[:, :, 0, 0]))
-    nn.init.dirac_(post.weight)
-    nn.init.zeros_(post.bias)
-    last = video_vae.decoder.conv_out.time_mix_conv
-    nn.init.dirac_(last.weight)
-    nn.init.zeros_(last.bias)
+    post_weight, post_bias = weight_and_bias(video_vae.post_quant_conv)
+    first_weight, first_bias = weight_and_bias(video_vae.decoder.conv_in)
+    first_bias += torch.einsum("oihw,i->o", first_weight, post_bias)
+    first_weight.copy_(torch.einsum("oihw,ij->ojhw", first_weight, post_weight[:, :, 0, 0]))
+    last_weight, last_bias = weight_and_bias(video_vae.decoder.conv_out.time_mix_conv)
+    for weight, bias in ((post_weight, post_bias), (last_weight, last_bias)):
+        nn.init.dirac_(weight)
+        nn.init.zeros_(bias)
 
 
 @torch.no_grad()
 def fix_reference_projections(video_vae: VideoAutoencoder, pixels: Tensor) -> None:
-    """Scale keys and values of the reference pictures to about unit size, and leave them so; queries and output learn.
+    """Draw the projections to keys and values at random, with outputs of about unit size, and do not train them.
 
-    The encoder's features are not normalised: at the coarsest level they are hundreds, and a step of Adam, which is
-    the same for every weight, would change keys and values beyond recognition. Random projections to 512 channels
-    keep all that 64 or 128 channels say.
+    Queries and the output projection are trained. The encoder's features are not normalised: at the coarsest level
+    they are in the hundreds, and a step of Adam, which is of the same size for every weight, would change keys and
+    values completely. Random projections of 64 or 128 channels to 512 lose nothing.
 
     Args:
-        video_vae: its encoder is trained.
-        pixels: (N, 3, H, W) in [-1, 1], to measure on.
+        video_vae: with a trained encoder; changed in place.
+        pixels: (N, 3, H, W) in [-1, 1], the sample on which the features' size is measured.
     """
     for layer, features in zip(
         video_vae.decoder.attn_refinement, video_vae.encoder.features(pixels[::4]), strict=True
