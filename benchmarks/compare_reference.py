@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from tools.markdown import row  # noqa: E402
 from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
+
+HEADINGS = (
+    *("computation", "original, s", "ours, s", "original / ours"),
+    *("least ... most", "largest difference"),
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,17 +101,17 @@ def compare(options: argparse.Namespace, about: str) -> None:
         f"float32 on the CPU, {torch.get_num_threads()} threads, torch {torch.__version__}, "
         f"{options.repeats} runs of each side in turn; sizes are those of the latents.\n{about}\n"
     )
-    print("| computation | original, s | ours, s | original / ours | least ... most | largest difference |")
-    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    print(row(HEADINGS))
+    print(row(["---", *["---:"] * (len(HEADINGS) - 1)]), flush=True)
     with torch.inference_mode():
         for cases in CASES:
-            # a generator keeps no case, and so no networks, while the next ones are made
-            for row in (line(case, options.repeats) for case in cases(options.side)):
-                print(row, flush=True)
+            # The variable `case` ends with the generator expression, so its networks are freed before the next are made.
+            for line in (row(compared(case, options.repeats)) for case in cases(options.side)):
+                print(line, flush=True)
 
 
-def line(case: "Case", repeats: int) -> str:
-    """Run both sides in turn, now the one first and now the other, and say what came of it."""
+def compared(case: "Case", repeats: int) -> list[str]:
+    """Run both sides alternately, each first in every other round; return a cell for each of HEADINGS."""
     expected, found = case.reference(), case.ours()
     difference = ((found - expected).abs().max() / expected.abs().max()).item()
     sides = {"original": case.reference, "ours": case.ours}
@@ -117,7 +123,7 @@ def line(case: "Case", repeats: int) -> str:
             seconds[name].append(time.perf_counter() - start)
     ratios = [a / b for a, b in zip(seconds["original"], seconds["ours"], strict=True)]
     original, ours = (statistics.median(values) for values in seconds.values())
-    cells = [
+    return [
         case.name,
         f"{original:.2f}",
         f"{ours:.2f}",
@@ -125,7 +131,6 @@ def line(case: "Case", repeats: int) -> str:
         f"{min(ratios):.2f} ... {max(ratios):.2f}",
         f"{difference:.1e}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tools.markdown import figures_table
+
 HEADINGS = ("stage", "seconds", "TFLOP", "TFLOP/s", "% of peak", "weights GB", "peak GB")
 NOT_KNOWN = "-"
 
@@ -74,16 +76,5 @@ def markdown(rows: list[Row], matrix_rate: float | None, columns: tuple[str, ...
         columns: those of HEADINGS to show.
     """
     kept = [HEADINGS.index(column) for column in columns]
-    lines = [list(HEADINGS), *(row.cells(matrix_rate) for row in rows)]
-    lines = [[line[index] for index in kept] for line in lines]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(kept))]
-
-    def text(line: list[str]) -> str:
-        first, *rest = (
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        return f"| {' | '.join([first, *rest])} |"
-
-    rule = "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths))
-    return "\n".join([text(lines[0]), f"|{rule}|", *map(text, lines[1:])])
+    cells = (row.cells(matrix_rate) for row in rows)
+    return figures_table(columns, [[line[index] for index in kept] for line in cells])

@@ -1,8 +1,5 @@
 """Facts of the two released models that no tensor shape tells. Source: Paints-UNDO, July 2024 (gradio_app.py, diffusers_vdm)."""
 
-LATENT_SCALE = 0.18215
-"""Both VAEs' latents are multiplied by this after encoding and divided by it before decoding."""
-
 OPERATION_STEP_MAX = 999
 """Operation steps run from 0 (the finished picture) to this (the first stroke on the white canvas)."""
 

@@ -9,6 +9,8 @@ from operator import lt
 
 import numpy as np
 
+from tools.markdown import table
+
 KEYFRAME_STEPS = (0, 200, 400, 600, 800, 999)
 MIDDLE_STEPS = KEYFRAME_STEPS[1:-1]
 INK_BELOW = 0.94  # a pixel is ink where a channel is darker than this
@@ -303,7 +305,7 @@ def figure_table(figures: Sequence[Figure]) -> str:
     rows = [
         (figure.what, figure.measured, figure.bar, "yes" if figure.is_met else "**no**") for figure in figures
     ]
-    return markdown_table(("Figure", "Measured", "Bar", "Met"), rows)
+    return table(("Figure", "Measured", "Bar", "Met"), rows)
 
 
 def step_table(scores: Sequence[KeyframeScores]) -> str:
@@ -322,7 +324,7 @@ def step_table(scores: Sequence[KeyframeScores]) -> str:
         means = (f"{mean(column(score)[place] for score in scores):.4f}" for column in columns)
         rows.append((str(step), nearer, *means))
     head = ("Step", "Nearer than both", "Error", "Input's error", "Canvas's error", "Ink", "True ink")
-    return markdown_table(head, rows)
+    return table(head, rows)
 
 
 def pair_table(scores: Sequence[SegmentScores]) -> str:
@@ -347,7 +349,7 @@ def pair_table(scores: Sequence[SegmentScores]) -> str:
         *("Steps", "Segments", "First, dB", "Last, dB", "Error", "Cross-fade's error", "Lower than it"),
         *("Error, nothing blurred", "Cross-fade's, nothing blurred"),
     )
-    return markdown_table(head, rows)
+    return table(head, rows)
 
 
 def deviation_table(groups: Mapping[str, Sequence[Deviation]]) -> str:
@@ -366,13 +368,7 @@ def deviation_table(groups: Mapping[str, Sequence[Deviation]]) -> str:
             )
         )
     head = ("What", "Against the default's", "Default's error", "Fast one's error", "Time, default = 1")
-    return markdown_table(head, rows)
-
-
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(head, rows)
 
 
 def chosen_cases(values: Sequence[float]) -> list[tuple[str, int]]:

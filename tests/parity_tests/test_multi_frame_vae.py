@@ -1,14 +1,15 @@
 """The video VAE against the reference's numbers, and what must not change them."""
 
+import comfy.latent_formats
 import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.constants import LATENT_SCALE
 from paintsundo_pack.paintsundo_models.multi_frame import vae as video_vae
 
 PART = "multi_frame.vae"
+LATENT_SCALE = comfy.latent_formats.SD15().scale_factor
 
 
 def params(config):
