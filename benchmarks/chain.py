@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
 
 
 def measure_chain(
-    single: SingleFrame, multi: MultiFrame, setting: Setting, flops: dict[str, int]
+    single: SingleFrame, multi: MultiFrame, setting: Setting, flops: Mapping[str, float]
 ) -> list[Row]:
     """Run the chain once: a row for the keyframes, the segments, the file and the whole.
 

@@ -1,12 +1,12 @@
 """Floating-point operations and memory of every stage, counted on torch's meta device: no weights, no GPU.
 
-Operations are those of matrix products, convolutions and attention, two for each multiplication and addition; norms
-and activations are not counted, nor are the zeros at the edges of convolutions left out. Memory is that of the tensors.
+Operations are those of matrix products, convolutions and attention; a multiplication and an addition count as two. Norms
+and activations are not counted; the zeros at the edges of convolutions are. Memory is that of the tensors.
 """
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import comfy.text_encoders.sd2_clip
 import torch
 from comfy.ldm.models.autoencoder import AutoencoderKL
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from paintsundo_models import loading
 from paintsundo_models.checkpoints import detection
@@ -28,7 +27,7 @@ from paintsundo_models.constants import FRAMES_PER_SEGMENT
 from paintsundo_models.host.clip_vision import clip_vision_config
 from paintsundo_models.host.text import MAX_TOKENS
 
-from .live_memory import peak_of
+from .live_memory import counted
 from .measure import weight_bytes
 from .settings import Setting, Size
 from .table import Row
@@ -38,7 +37,7 @@ MODELS = {SINGLE_FRAME: "single_frame", MULTI_FRAME: "multi_frame"}
 
 
 def meta_checkpoint(kind: str, listing: Path, dtype: torch.dtype = torch.float32) -> Checkpoint:
-    """A checkpoint of which only names and shapes exist."""
+    """Make a checkpoint whose tensors have names, shapes and no values."""
     layout = json.loads(listing.read_text(encoding="utf-8"))
     names = {part: f"{MODELS[kind]}.{part}" for part in PARTS[kind]}
     parts = {
@@ -68,7 +67,7 @@ class Networks:
         vision = multi.parts["image_encoder"]
         config = clip_vision_config(vision, multi.configs["image_encoder"])
         encoder = comfy.clip_vision.IMAGE_ENCODERS[config["model_type"]]
-        # Made in single precision, which every device computes in, so that the host adds no casts of its own.
+        # Made in float32, because ComfyUI adds casts to networks in a dtype that the device does not compute in.
         with META:
             return cls(
                 loading.single_frame_model(single, torch.float32).model.diffusion_model.to(dtype),
@@ -93,27 +92,20 @@ def _text_model(checkpoint: Checkpoint) -> nn.Module:
 
 @dataclass(frozen=True)
 class Work:
-    """What a network does on the meta device; each figure is counted when it is asked for."""
+    """One evaluation of a network on the meta device."""
 
     network: nn.Module
     run: Callable[[], object]
 
-    @property
-    def flops(self) -> int:
-        """Operations; the counter sees attention taken apart into matrix products."""
-        with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            self.run()
-        return counter.get_total_flops()
-
     def row(self, name: str) -> Row:
-        """Operations and memory, without a time."""
+        """Count operations and memory; the row has no time."""
         with torch.inference_mode():
-            working = peak_of(self.run)
-        return Row(name, None, self.flops, weight_bytes(self.network), working)
+            found = counted(self.run)
+        return Row(name, None, found.flops, weight_bytes(self.network), found.peak)
 
 
 class Count:
-    """The work of each stage at given sizes, its networks and tensors being of one dtype."""
+    """The work of each stage at given sizes; networks and tensors have one dtype."""
 
     def __init__(self, listing: Path, dtype: torch.dtype) -> None:
         self.networks = Networks.of(listing, dtype)
@@ -136,7 +128,7 @@ class Count:
         return Work(vision, lambda: (patch(pixels), vision.encoder(tokens)))
 
     def _vision_grid(self, size: Size) -> Size:
-        """Patches along both sides, as encode_any_aspect makes them."""
+        """Return the number of patches along height and width, as encode_any_aspect makes them."""
         shorter = round((self.networks.vision.embeddings.position_embedding.num_embeddings - 1) ** 0.5)
         height, width = (round(shorter / min(size) * side) for side in size)
         return height, width
@@ -158,7 +150,7 @@ class Count:
         return Work(unet, lambda: unet(x, timesteps, **conds))
 
     def projection(self, size: Size) -> Work:
-        """Of the positive and the negative branch, one after the other; once a segment."""
+        """Project the tokens of the positive and of the negative branch, as the conditioning of a segment does."""
         unet, grid = self.networks.segment_unet, self._vision_grid(size)
         tokens = self._empty(1, 2, 1 + grid[0] * grid[1], unet.image_proj.params.embedding_dim)
         return Work(unet.image_proj, lambda: [unet.project_images(tokens) for _ in range(2)])
@@ -179,7 +171,7 @@ class Count:
         return Work(vae, lambda: vae.encode(pixels))
 
     def video_decode(self, size: Size) -> Work:
-        """With the features of both pictures, which are computed in the same call."""
+        """Decode a segment, including the features of both reference pictures."""
         vae, pixels = self.networks.video_vae, self._empty(1, 3, 2, *size)
         latent = self._empty(1, 4, FRAMES_PER_SEGMENT, *_latent(size))
         return Work(vae, lambda: vae.decode(latent, pixels))
@@ -189,32 +181,32 @@ def _latent(size: Size) -> Size:
     return size[0] // 8, size[1] // 8
 
 
-def chain_flops(count: Count, setting: Setting) -> dict[str, int]:
-    """Operations of {"keyframes", "segments"} as the nodes run them.
+def chain_flops(stages: Mapping[str, float], setting: Setting) -> dict[str, float]:
+    """Return the operations of {"keyframes", "segments"} as the nodes run them.
 
-    Prompts, the grey picture and keyframes that two segments share are encoded once.
+    Each prompt is encoded once. Each keyframe, which may be the end of two segments, is encoded once. The vision
+    encoder also sees a grey picture.
+
+    Args:
+        stages: operations by the names of keyframe_stages and segment_stages.
+        setting: number of keyframes and of sampling steps.
     """
-    keyframes = len(setting.operation_steps)
-    segments = keyframes + 1
-    segment = (
-        count.projection(setting.segment).flops
-        + setting.steps * count.segment_step(setting.segment).flops
-        + count.video_decode(setting.segment).flops
-    )
+    segments = len(setting.operation_steps) + 1
+    segment = stages["image projection"] + setting.steps * stages["3D UNet step"] + stages["video VAE decode"]
     return {
-        "keyframes": count.text(SINGLE_FRAME).flops
-        + count.image_encode(setting.keyframe).flops
-        + setting.steps * count.keyframe_step(setting.keyframe, keyframes).flops
-        + count.image_decode(setting.keyframe, keyframes).flops,
-        "segments": count.text(MULTI_FRAME).flops
-        + count.vision(setting.segment, segments + 2).flops
-        + count.video_encode(setting.segment, segments + 1).flops
+        "keyframes": stages["keyframe prompts"]
+        + stages["image VAE encode"]
+        + setting.steps * stages["keyframe UNet step"]
+        + stages["image VAE decode"],
+        "segments": stages["segment prompts"]
+        + (segments + 2) * stages["CLIP vision"]
+        + (segments + 1) * stages["video VAE encode"]
         + segments * segment,
     }
 
 
 def keyframe_stages(count: Count, setting: Setting) -> dict[str, Work]:
-    """Each stage that makes the keyframes, by the names of the table."""
+    """Return each stage that makes the keyframes, by its name in the table."""
     keyframes = len(setting.operation_steps)
     return {
         "keyframe prompts": count.text(SINGLE_FRAME),
@@ -225,7 +217,7 @@ def keyframe_stages(count: Count, setting: Setting) -> dict[str, Work]:
 
 
 def segment_stages(count: Count, setting: Setting) -> dict[str, Work]:
-    """Each stage that makes a segment, by the names of the table."""
+    """Return each stage that makes a segment, by its name in the table."""
     return {
         "segment prompts": count.text(MULTI_FRAME),
         "CLIP vision": count.vision(setting.segment, 1),
@@ -237,20 +229,21 @@ def segment_stages(count: Count, setting: Setting) -> dict[str, Work]:
 
 
 def count_rows(count: Count, setting: Setting) -> list[Row]:
-    """The table without times: stages, then the chain, whose peak is that of its largest stage."""
+    """Count the table without times: stages, then the chain, whose peak is that of its largest stage."""
     stages = {"keyframes": keyframe_stages(count, setting), "segments": segment_stages(count, setting)}
     rows = {part: [work.row(name) for name, work in works.items()] for part, works in stages.items()}
     peaks = {part: max(row.peak or 0 for row in of_part) for part, of_part in rows.items()}
-    chain = chain_flops(count, setting)
+    all_stages = list(itertools.chain.from_iterable(rows.values()))
+    chain = chain_flops({row.name: row.flops for row in all_stages}, setting)
     return [
-        *itertools.chain.from_iterable(rows.values()),
+        *all_stages,
         *(Row(f"all {part}", None, chain[part], None, peaks[part]) for part in rows),
         Row("whole chain", None, sum(chain.values()), None, max(peaks.values())),
     ]
 
 
 def growth_rows(count: Count, sizes: Iterable[Size]) -> list[Row]:
-    """What one keyframe and one segment take at several sizes: a step, both branches together, and the decoding."""
+    """Count one keyframe and one segment at several sizes: a step of both branches together, and the decoding."""
     return [
         work.row(f"{size[1]}x{size[0]}: {name}")
         for size in sizes

@@ -1,10 +1,12 @@
-"""The most bytes that tensors take at one moment, followed as they come and go: exact on torch's meta device too.
+"""Operations, and the most bytes that tensors take at one moment; both are exact on torch's meta device too.
 
-What a kernel needs for itself is not in it, nor what an allocator loses.
+The bytes are those of tensors, counted when they are made and when they are freed. Working memory inside a kernel and
+losses of an allocator are not included.
 """
 
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,32 +15,51 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 
-def peak_of(run: Callable[[], object]) -> int:
-    """Bytes at the peak beyond those held before; attention counts as the fused kernels of a GPU do it."""
-    with FusedAttention(), LiveTensors() as live:
+@dataclass(frozen=True)
+class Counted:
+    """The operations of a run, and its peak: bytes at the worst moment beyond those held before."""
+
+    flops: int
+    peak: int
+
+
+def counted(run: Callable[[], object]) -> Counted:
+    """Run something and count; attention counts as a GPU's fused kernels do it, without a matrix of scores."""
+    with FlopCounterMode(display=False) as counter, FusedAttention() as attention, LiveTensors() as live:
         run()
-    return live.peak
+    return Counted(counter.get_total_flops() + attention.flops, live.peak)
 
 
 class FusedAttention(TorchFunctionMode):
-    """Attention of which only the output exists. On the meta device torch would make the matrix of scores."""
+    """Attention that makes its output only. On the meta device torch would make the matrix of scores too.
+
+    Attributes:
+        flops: operations of the attention that was replaced, so far.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
 
     def __torch_function__(
         self, func: Callable, types: object, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> object:
         if func is functional.scaled_dot_product_attention:
-            query, _, value = args[:3]
+            query, key, value = args[:3]
+            scores = query.shape[:-1].numel() * key.shape[-2]
+            self.flops += 2 * scores * (query.shape[-1] + value.shape[-1])
             return query.new_empty(*query.shape[:-1], value.shape[-1])
         return func(*args, **(kwargs or {}))
 
 
 class LiveTensors(TorchDispatchMode):
-    """Adds up the storages that operations make, until they are freed.
+    """Sum of the bytes of all storages that operations have made and that are not freed yet.
 
     Attributes:
-        peak: bytes, so far.
+        peak: the largest sum so far.
     """
 
     def __init__(self) -> None:
@@ -49,7 +70,7 @@ class LiveTensors(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Callable, types: object, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> object:
-        for tensor in _tensors((args, kwargs)):  # what was there before costs nothing
+        for tensor in _tensors((args, kwargs)):  # tensors that were held before count as 0 bytes
             self._follow(tensor.untyped_storage(), 0)
         result = func(*args, **(kwargs or {}))
         for tensor in _tensors(result):

@@ -1,4 +1,4 @@
-"""A run of the benchmark: everything that a setting asks for, measured on the host's device."""
+"""A run of the benchmark: everything that a setting asks for, measured on ComfyUI's device."""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,14 +25,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Results:
-    """What was measured."""
+    """The measurements of a run."""
 
     rows: list[Row]
     matrix_rate: float  # FLOP a second
-    curves: list[Curve]  # none where none were asked for
+    curves: list[Curve]  # empty where the setting has no growth
 
     def as_dict(self) -> dict:
-        """Everything as JSON takes it."""
+        """Return everything in types that JSON has."""
         return {
             "matrix_flop_per_second": self.matrix_rate,
             "rows": [row.as_dict(self.matrix_rate) for row in self.rows],
@@ -44,14 +44,14 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
     """Make the weights and measure the stages, the chain and the growth.
 
     Args:
-        setting: what to measure.
-        folder: for the weights meanwhile, up to 7.2 GB.
-        say: told what is being measured.
+        setting: networks, sizes, repeats.
+        folder: for temporary weights, up to 7.2 GB.
+        say: is called with a line about each measurement before it begins.
     """
     comfy.utils.set_progress_bar_enabled(False)
     count = Count(setting.listing, WEIGHT_DTYPES[setting.weight_dtype])
-    counted = {**keyframe_stages(count, setting), **segment_stages(count, setting)}
-    flops = {name: work.flops for name, work in counted.items()}
+    works = {**keyframe_stages(count, setting), **segment_stages(count, setting)}
+    flops = {name: work.row(name).flops for name, work in works.items()}
     rows, curves = [], []
 
     def measure_stages(stages: list[Stage]) -> None:
@@ -67,13 +67,13 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
         measure_stages(single_frame_stages(single, setting, flops))
         if not setting.steps:
             single = None
-            held.close()  # one model at a time where both are not needed
+            held.close()  # without the chain, only one model is needed at a time
         say("making the multi-frame model")
         multi = held.enter_context(multi_frame(setting, folder))
         measure_stages(multi_frame_stages(multi, setting, flops))
         if single is not None:
             say("measuring: the whole chain")
-            rows += measure_chain(single, multi, setting, chain_flops(count, setting))
+            rows += measure_chain(single, multi, setting, chain_flops(flops, setting))
         if single is not None and setting.growth is not None:
             say("measuring: growth")
             curves = measure_growth(single, multi, setting, setting.growth)
