@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+if not __package__:  # started as a script, and not imported by a test
+    sys.path.insert(0, str(ROOT))
 
 from tools.markdown import row  # noqa: E402
 from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from benchmarks.reference_cases import Case
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
         prog="compare_reference.py",
@@ -42,7 +43,7 @@ def main() -> int:
         "--repeats", type=int, default=5, help="timed runs of each side, after one to warm up"
     )
     parser.add_argument("--side", type=int, default=16, help="height and width of the latents")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     requirements = ROOT / "benchmarks" / "requirements.txt"
     return run_command_under_comfyui(
         __file__, requirements, lambda _: run(options), ValueError, is_optional=True

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 
-sys.path.insert(0, str(ROOT))
+if not __package__:  # started as a script, and not imported by a test
+    sys.path.insert(0, str(ROOT))
 
 from tools.python_guard import require_python  # noqa: E402
 
@@ -35,7 +36,7 @@ LEGEND = (
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; ends the program where it is wrong."""
+    """Parse the command line. A wrong one ends the program."""
     parser = argparse.ArgumentParser(
         prog="run.py",
         description="Time, operations and memory of each stage and of the whole chain, on the GPU if there is one.",
@@ -64,9 +65,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = arguments()
+    options = arguments(argv)
     requirements = ROOT / "benchmarks" / "requirements.txt"
     return run_command_under_comfyui(
         __file__, requirements, lambda _: run(options), ValueError, is_optional=True

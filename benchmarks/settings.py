@@ -93,7 +93,7 @@ QUICK = Setting(
     "fp32",
     keyframe=(64, 64),
     segment=(64, 64),
-    operation_steps=(400, 999),
+    operation_steps=(999,),
     steps=1,
     repeats=1,
     growth=Growth(

@@ -27,8 +27,9 @@ def _block() -> np.ndarray:
 def quick_tensor(name: str, shape: tuple[int, ...]) -> Tensor:
     """Return a float32 tensor of `shape`, scaled by its name so that activations keep their size."""
     count, start = math.prod(shape), zlib.crc32(name.encode()) % BLOCK
-    repeated = np.tile(_block(), -(-(start + count) // BLOCK))
-    values = scaled(name, repeated[start : start + count].reshape(shape))
+    repeats = -(-(start + count) // BLOCK)
+    numbers = _block() if repeats == 1 else np.tile(_block(), repeats)
+    values = scaled(name, numbers[start : start + count].reshape(shape))
     return torch.from_numpy(np.array(values, dtype=np.float32))
 
 

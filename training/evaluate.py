@@ -1,7 +1,7 @@
 """Measure the demo checkpoint through the nodes: `python training/evaluate.py`. Writes docs/demo.md.
 
-Exit code 0 when all bars are met, 1 when one is missed or something went wrong. Runs under ComfyUI's Python, like
-train.py.
+The exit code is 0 when all bars are met, and 1 when one is missed or the measurement failed. Like train.py, the command
+starts itself again under the Python of a ComfyUI.
 """
 
 import argparse
@@ -11,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-sys.path.insert(0, str(ROOT))
+if not __package__:  # started as a script, and not imported by a test
+    sys.path.insert(0, str(ROOT))
 
 from tools.python_guard import require_python  # noqa: E402
 
@@ -23,7 +24,7 @@ from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; ends the program where it is wrong."""
+    """Parse the command line. A wrong one ends the program."""
     parser = argparse.ArgumentParser(
         prog="evaluate.py",
         description="Measure checkpoints on held-out pictures through the nodes, on the CPU, and write the page about it.",
@@ -60,7 +61,7 @@ def _positive(text: str) -> int:
 
 
 def command_line(options: argparse.Namespace) -> str:
-    """The command that measures the same again."""
+    """Return the command that repeats this measurement."""
     words, defaults = ["python", "training/evaluate.py"], arguments([])
     for name in ("single", "multi", "pictures", "segments", "steps", "fast"):
         value = getattr(options, name)
@@ -69,9 +70,9 @@ def command_line(options: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = arguments()
+    options = arguments(argv)
     requirements = ROOT / "training" / "requirements.txt"
     return run_command_under_comfyui(
         __file__, requirements, lambda installation: measure(options, installation), ValueError, OSError
@@ -80,7 +81,7 @@ def main() -> int:
 
 def measure(options: argparse.Namespace, installation: Installation) -> int:
     """Measure, write the page and show the table; return the exit code."""
-    prepare(threads=1)  # the networks run in the server
+    prepare(threads=1)  # the networks run in the server's process
     from training import evaluation, evaluation_page, evaluation_run
 
     results = evaluation_run.evaluate(installation, options, command_line(options))

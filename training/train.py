@@ -1,6 +1,7 @@
 """Train both models at small width: `python training/train.py all`. See training/README.md.
 
-Runs under ComfyUI's Python, whose networks it trains: the one named by COMFYUI_PATH, or one made inside this clone.
+The command starts itself again under the Python of a ComfyUI, whose classes the networks are made of: the ComfyUI that
+COMFYUI_PATH names, or one that is installed inside this clone.
 """
 
 import argparse
@@ -10,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("image_vae", "image_decoder", "latents", "video_vae", "single_frame", "multi_frame", "export")
 
-sys.path.insert(0, str(ROOT))
+if not __package__:  # started as a script, and not imported by a test
+    sys.path.insert(0, str(ROOT))
 
 from tools.python_guard import require_python  # noqa: E402
 
@@ -22,14 +24,17 @@ from training.settings import load_settings  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; ends the program where it is wrong."""
+    """Parse the command line. A wrong one ends the program."""
     parser = argparse.ArgumentParser(
         prog="train.py",
-        description="Train small checkpoints of both models. A run that was broken off goes on where it was.",
+        description="Train small checkpoints of both models. An interrupted run goes on from its last checkpoint.",
     )
-    parser.add_argument("stages", nargs="+", choices=("all", *STAGES), help="what to do, in this order")
+    parser.add_argument("stages", nargs="+", choices=("all", *STAGES), help="stages to do, in this order")
     parser.add_argument(
-        "--settings", type=Path, default=ROOT / "training" / "demo.json", help="what to train, and how"
+        "--settings",
+        type=Path,
+        default=ROOT / "training" / "demo.json",
+        help="JSON file with the networks' widths and the steps of each stage; by default that of the demo",
     )
     parser.add_argument(
         "--run", type=Path, help="folder of the run; by default training/runs/NAME of the settings"
@@ -58,9 +63,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = arguments()
+    options = arguments(argv)
     return run_command(
         lambda: train(options),
         ValueError,

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import torch
 from comfy.ldm.models.autoencoder import AutoencoderKL
-
-from paintsundo_models.parts import MULTI_FRAME, SINGLE_FRAME
+from paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import encoders, networks
 from .export import export_multi_frame, export_single_frame
@@ -106,8 +105,8 @@ class Trainer:
     def single_frame(self) -> None:
         """Train the single-frame UNet."""
         network = networks.single_frame_unet(self.settings.networks)
-        encoded, inputs = self._encoded(SINGLE_FRAME), self._inputs("single_frame")
-        self._train("single_frame", SingleFrameStage(network, self._image_vae(), encoded, inputs))
+        vae, encoded = self._image_vae(), self._encoded(SINGLE_FRAME)
+        self._train("single_frame", SingleFrameStage(network, vae, encoded, self._inputs("single_frame")))
 
     def multi_frame(self) -> None:
         """Train the 3D UNet."""

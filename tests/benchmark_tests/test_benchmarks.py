@@ -12,17 +12,18 @@ import comfy.model_base
 import comfy.model_management
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.installation.multi_frame import MultiFrameConfig
-from paintsundo_pack.paintsundo_models.installation.video_vae import memory_used_decode, memory_used_encode
+from paintsundo_pack.paintsundo_models.host.multi_frame import MultiFrameConfig
+from paintsundo_pack.paintsundo_models.host.video_vae import memory_used_decode, memory_used_encode
 
+from benchmarks import run as command
 from benchmarks import table
-from benchmarks.live_memory import peak_of
+from benchmarks.live_memory import counted
 from tools.installation import Installation
 from tools.under_comfyui import INSTALLATION_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 COMFY = os.environ.get("COMFYUI_PATH", str(ROOT.parents[1]))
-HOST = Installation(Path(sys.executable), Path(COMFY), is_pinned=False)
+INSTALLATION = Installation(Path(sys.executable), Path(COMFY), is_pinned=False)
 STAGES = [
     "keyframe prompts",
     "image VAE encode",
@@ -43,7 +44,7 @@ def start(script, *arguments):
         [sys.executable, ROOT / "benchmarks" / script, *arguments],
         env={
             **os.environ,
-            INSTALLATION_VARIABLE: HOST.encode(),
+            INSTALLATION_VARIABLE: INSTALLATION.encode(),
             "COMFYUI_PATH": COMFY,
             "OMP_NUM_THREADS": "1",
         },
@@ -84,17 +85,18 @@ def test_markdown_has_a_line_for_each_row_and_the_wanted_columns():
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory):
-    """What `run.py --count` prints, and the figures that it writes: {"rows", "sizes"}, each by the name of its stage."""
+def full_size(tmp_path_factory, run_in_process):
+    """The text that `run.py --count` prints, and its figures: {"rows", "sizes"}, each by the name of its stage."""
     folder = tmp_path_factory.mktemp("count")
-    text = finished(start("run.py", "--count", "--output", folder))
+    code, text, errors = run_in_process(command.main, "--count", "--threads", 1, "--output", folder)
+    assert code == 0, errors
     figures = json.loads((folder / "figures.json").read_text())
     return text, {part: {row["stage"]: row for row in rows} for part, rows in figures.items()}
 
 
-def test_counts_at_full_size_are_those_worked_out_before(counted):
+def test_counts_at_full_size_are_those_worked_out_before(full_size):
     """2 x 13.3 TFLOP a step of the 3D UNet, 40 a video decode, 0.6 PFLOP for 6 keyframes of 50 steps."""
-    text, figures = counted
+    text, figures = full_size
     rows = {name: row["flop"] for name, row in figures["rows"].items()}
     assert rows["3D UNet step"] == pytest.approx(2 * 13.3e12, rel=0.02)
     assert rows["video VAE decode"] == pytest.approx(40e12, rel=0.05)
@@ -109,8 +111,8 @@ def test_counts_at_full_size_are_those_worked_out_before(counted):
     assert [row for row in STAGES if row not in text] == []
 
 
-def test_counted_memory_is_that_of_weights_and_tensors(counted):
-    rows = counted[1]["rows"]
+def test_counted_memory_is_that_of_weights_and_tensors(full_size):
+    rows = full_size[1]["rows"]
     assert rows["keyframe UNet step"]["weights_bytes"] == pytest.approx(1.72e9, rel=0.01)
     assert rows["3D UNet step"]["weights_bytes"] == pytest.approx(2.88e9 + 0.098e9, rel=0.01)
     # at the finest level, 128 channels of all frames: what is added, what goes into the convolution, what comes out
@@ -120,15 +122,15 @@ def test_counted_memory_is_that_of_weights_and_tensors(counted):
     assert rows["whole chain"]["peak_bytes"] == max(rows[name]["peak_bytes"] for name in STAGES) < 6e9
 
 
-def test_counted_memory_is_linear_in_pixels(counted):
-    rows = counted[1]["sizes"]
+def test_counted_memory_is_linear_in_pixels(full_size):
+    rows = full_size[1]["sizes"]
     for stage in ("keyframe UNet step", "image VAE decode", "3D UNet step", "video VAE decode"):
         small, large = (rows[f"{size}: {stage}"] for size in ("256x256", "768x1024"))
         working = [row["peak_bytes"] - row["weights_bytes"] for row in (small, large)]
         assert working[1] / working[0] == pytest.approx(768 * 1024 / 256**2, rel=0.01)
 
 
-def test_the_host_frees_what_the_networks_take_and_not_much_more(counted, monkeypatch):
+def test_the_host_frees_what_the_networks_take_and_not_much_more(full_size, monkeypatch):
     """Half precision, attention by fused kernels. Less than they take runs out of memory; far more moves weights for nothing."""
     monkeypatch.setattr(comfy.model_management, "pytorch_attention_flash_attention", lambda: True)
     model = types.SimpleNamespace(
@@ -138,7 +140,7 @@ def test_the_host_frees_what_the_networks_take_and_not_much_more(counted, monkey
         manual_cast_dtype=None,
     )
     for width, height in ((256, 256), (384, 448), (768, 1024)):
-        rows = counted[1]["sizes"]
+        rows = full_size[1]["sizes"]
         latent = (16, height // 8, width // 8)
         estimates = {
             "3D UNet step": comfy.model_base.BaseModel.memory_required(model, [2, 4, *latent]),
@@ -147,7 +149,7 @@ def test_the_host_frees_what_the_networks_take_and_not_much_more(counted, monkey
         for stage, estimate in estimates.items():
             row = rows[f"{width}x{height}: {stage}"]
             assert 1.2 < estimate / (row["peak_bytes"] - row["weights_bytes"]) < 1.5, stage
-    row = counted[1]["rows"]["video VAE encode"]
+    row = full_size[1]["rows"]["video VAE encode"]
     estimate = memory_used_encode((1, 3, 1, 448, 384), torch.float16)
     assert 1.2 < estimate / (row["peak_bytes"] - row["weights_bytes"]) < 1.5
 
@@ -163,11 +165,12 @@ def test_live_tensors_are_followed_as_they_come_and_go():
         c = torch.cat([b, b, b])  # 6000 more: 8000
         return c.view(3, 500)[1:].clone()  # 4000 more: 12000
 
-    assert peak_of(run) == 12_000
-    assert peak_of(lambda: x.view(10, 100).t()) == 0, "a view of what was there before takes nothing"
+    assert counted(run).peak == 12_000
+    assert counted(lambda: x.view(10, 100).t()).peak == 0, "a view of what was there before takes nothing"
     query, key = torch.zeros(1, 1, 100, 8), torch.zeros(1, 1, 5000, 8)
-    fused = peak_of(lambda: torch.nn.functional.scaled_dot_product_attention(query, key, key))
-    assert fused == query.nbytes, "no matrix of scores"
+    fused = counted(lambda: torch.nn.functional.scaled_dot_product_attention(query, key, key))
+    assert fused.peak == query.nbytes, "no matrix of scores"
+    assert fused.flops == 2 * 100 * 5000 * (8 + 8), "the products that make and read the matrix of scores"
 
 
 def test_a_run_measures_every_stage_and_the_chain(tmp_path):

@@ -1,17 +1,18 @@
-"""Parts of the training that a run of the whole command would not show."""
+"""Parts of the training that a run of the whole command does not show."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from paintsundo_pack import paintsundo_models
 
+from training import networks
 from training.loop import learning_rate_factor
 from training.optimizer import make_optimizer
 from training.precision import autocast, is_bfloat16_fast
 from training.settings import StageSettings, load_settings
+from training.stages.multi_frame import draw_timesteps
+from training.stages.video_vae import fix_reference_projections
 
 DEMO = Path(__file__).resolve().parents[2] / "training" / "demo.json"
 
@@ -36,7 +37,7 @@ def test_without_restarts_the_learning_rate_falls_to_the_end():
 
 @pytest.fixture(params=[True, False], ids=["AMX", "no AMX"])
 def has_amx(request, monkeypatch):
-    """Whether torch finds matrix units in the processor."""
+    """Whether torch reports matrix units in the processor; both cases are tried."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": request.param}, raising=False)
     return request.param
 
@@ -96,10 +97,7 @@ def test_an_unknown_optimizer_is_an_error(tmp_path):
         load_settings(file)
 
 
-def test_late_timesteps_are_drawn_more_often(monkeypatch):
-    monkeypatch.setitem(sys.modules, "paintsundo_models", paintsundo_models)
-    from training.stages.multi_frame import draw_timesteps
-
+def test_late_timesteps_are_drawn_more_often():
     drawn = draw_timesteps(20_000, torch.Generator().manual_seed(0))
     assert 0 <= drawn.min() < 20
     assert drawn.max() == 999
@@ -107,13 +105,7 @@ def test_late_timesteps_are_drawn_more_often(monkeypatch):
     assert (drawn >= 500).float().mean() == pytest.approx(0.5**0.5, abs=0.01)
 
 
-def test_keys_and_values_of_the_pictures_have_unit_size_and_stay(monkeypatch):
-    monkeypatch.setitem(
-        sys.modules, "paintsundo_models", paintsundo_models
-    )  # as in the command's own process
-    from training import networks
-    from training.stages.video_vae import fix_reference_projections
-
+def test_keys_and_values_of_the_pictures_have_unit_size_and_stay():
     torch.manual_seed(0)
     network = networks.video_vae(load_settings(DEMO).networks)
     pixels = torch.rand(8, 3, 64, 64) * 2 - 1

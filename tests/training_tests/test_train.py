@@ -1,4 +1,8 @@
-"""The training command as a person runs it: tiny networks, a few steps, recordings of one's own; then the normal loaders."""
+"""The training command with tiny networks, a few steps and recordings; then the normal loaders read its checkpoints.
+
+One whole run and one message are those of real processes, as a person starts them. The other runs call the command's
+main in this process, because a process takes longer to start than such a training takes.
+"""
 
 import csv
 import json
@@ -13,15 +17,19 @@ import av
 import numpy as np
 import pytest
 import torch
-from paintsundo_pack import paintsundo_models
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 from paintsundo_pack.paintsundo_models.video.files import encode_video
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
+from training import encoders, networks
+from training import train as command
+from training.latents import encode_sequences, load_sequences
 from training.sequences import CANVAS, ProceduralSequences, RecordedSequences, frame_of_step, nearest_size
 from training.settings import load_settings
+from training.stages.image_vae import ImageVAEStage
+from training.stages.inputs import StageInputs
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "paintsundo_models" / "demo"
@@ -83,14 +91,18 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def train(run, *arguments, data=None):
-    """Run the command; the completed process."""
+def options(run, arguments, data):
+    """The command's arguments, with a file of settings in the run's folder."""
     run.mkdir(exist_ok=True)
     file = run / "settings.json"
     file.write_text(json.dumps(data or settings()), encoding="utf-8")
-    command = [sys.executable, ROOT / "training" / "train.py", *arguments, "--settings", file, "--run", run]
+    return [*map(str, arguments), "--settings", str(file), "--run", str(run), "--threads", "1"]
+
+
+def start(run, *arguments, data=None):
+    """Run the command as a process of its own; the completed process."""
     return subprocess.run(
-        [*map(str, command), "--threads", "1"],
+        [sys.executable, str(ROOT / "training" / "train.py"), *options(run, arguments, data)],
         env={**os.environ, "COMFYUI_PYTHON": sys.executable},
         capture_output=True,
         text=True,
@@ -100,10 +112,16 @@ def train(run, *arguments, data=None):
 
 
 @pytest.fixture(scope="module")
+def train(run_in_process):
+    """A function that runs the command in this process: (folder, *arguments, data) -> code, stdout, stderr."""
+    return lambda run, *arguments, data=None: run_in_process(command.main, *options(run, arguments, data))
+
+
+@pytest.fixture(scope="module")
 def run(tmp_path_factory, recordings):
     """The folder of a whole run on the recordings."""
     folder = tmp_path_factory.mktemp("run")
-    result = train(folder, "all", "--recordings", recordings)
+    result = start(folder, "all", "--recordings", recordings)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
 
@@ -125,11 +143,11 @@ def test_stage_leaves_weights_a_log_and_sample_sheets(run, stage):
     assert (run / stage / "weights.pt").stat().st_size > 100_000
 
 
-def test_stage_done_by_itself_gives_what_all_gives(run, recordings, tmp_path):
+def test_stage_done_by_itself_gives_what_all_gives(train, run, recordings, tmp_path):
     alone = tmp_path / "alone"
     for stages in (["image_vae"], ["latents"], ["single_frame"], ["export"]):
         result = train(alone, *stages, "--recordings", recordings)
-        assert result.returncode == 0, result.stderr[-3000:]
+        assert result.code == 0, result.stderr[-3000:]
     one, other = (
         torch.load(folder / "single_frame" / "weights.pt", weights_only=True) for folder in (run, alone)
     )
@@ -193,13 +211,13 @@ def test_both_vaes_see_the_same_latents_of_unit_variance(run, recordings):
     assert 0.3 < float((one * 0.18215).std()) < 3
 
 
-def test_training_begins_from_the_checkpoints_of_an_earlier_run(run, recordings, tmp_path):
+def test_training_begins_from_the_checkpoints_of_an_earlier_run(train, run, recordings, tmp_path):
     still = settings(
         **{stage: {"steps": 1, "learning_rate": 0.0} for stage in ("single_frame", "multi_frame")}
     )
     arguments = ["latents", "single_frame", "multi_frame", "export", "--recordings", recordings]
     result = train(tmp_path / "run", *arguments, "--start", run / "export", data=still)
-    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.code == 0, result.stderr[-3000:]
     for name in ("single-frame.safetensors", "multi-frame.safetensors"):
         one, other = (load_file(folder / "export" / name) for folder in (run, tmp_path / "run"))
         assert one.keys() == other.keys()
@@ -208,22 +226,22 @@ def test_training_begins_from_the_checkpoints_of_an_earlier_run(run, recordings,
         )
 
 
-def test_a_run_goes_on_though_the_command_names_a_start(run, recordings, tmp_path):
+def test_a_run_goes_on_though_the_command_names_a_start(train, run, recordings, tmp_path):
     data = settings(single_frame={"learning_rate": 0.1})
     arguments = ["latents", "single_frame", "--recordings", recordings, "--start", run / "export"]
     weights = []
     for _ in range(2):
-        assert train(tmp_path / "run", *arguments, data=data).returncode == 0
+        assert train(tmp_path / "run", *arguments, data=data).code == 0
         weights.append(torch.load(tmp_path / "run" / "single_frame" / "weights.pt", weights_only=True))
     started, again = weights
     assert all(torch.equal(started[name], again[name]) for name in started)
     assert len(rows(tmp_path / "run" / "single_frame" / "log.csv")) == 1
 
 
-def test_broken_off_stage_goes_on_where_it_was(run, recordings):
+def test_broken_off_stage_goes_on_where_it_was(train, run, recordings):
     more = settings(image_vae={"steps": 3})
     result = train(run, "image_vae", "--recordings", recordings, data=more)
-    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.code == 0, result.stderr[-3000:]
     assert [int(row["step"]) for row in rows(run / "image_vae" / "log.csv")] == [2, 3]
 
 
@@ -249,18 +267,25 @@ def test_broken_off_stage_goes_on_where_it_was(run, recordings):
         ),
     ],
 )
-def test_what_cannot_work_ends_with_the_reason(tmp_path, arguments, data, text):
+def test_what_cannot_work_ends_with_the_reason(train, tmp_path, arguments, data, text):
     (tmp_path / "empty").mkdir()
     arguments = [argument.format(empty=tmp_path / "empty") for argument in arguments]
     result = train(tmp_path / "run", *arguments, data=data)
-    assert result.returncode == 1
+    assert result.code == 1
     assert text in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_start_keeps_the_image_vae(tmp_path):
+def test_process_ends_with_the_reason_and_its_code(tmp_path):
+    result = start(tmp_path / "run", "image_vae", data={"seed": 1})
+    assert result.returncode == 1
+    assert "is no settings file" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_start_keeps_the_image_vae(train, tmp_path):
     result = train(tmp_path / "run", "image_vae", "--start", DEMO)
-    assert result.returncode == 2
+    assert result.code == 2
     assert "--start keeps the image VAE" in result.stderr
 
 
@@ -287,17 +312,7 @@ def test_recording_that_stands_still_is_read_to_its_end(paused):
     assert shades == pytest.approx([27, 255 - 12 * 9.5, 255], abs=8)
 
 
-@pytest.fixture
-def as_in_the_command(monkeypatch):
-    """There the pack's models are a package of their own."""
-    monkeypatch.setitem(sys.modules, "paintsundo_models", paintsundo_models)
-
-
-@pytest.mark.usefixtures("as_in_the_command")
 def test_recordings_that_are_added_later_are_encoded(recordings, tmp_path):
-    from training import encoders, networks
-    from training.latents import encode_sequences, load_sequences
-
     (tmp_path / "settings.json").write_text(json.dumps(settings()), encoding="utf-8")
     widths = load_settings(tmp_path / "settings.json").networks
     vae, vision = networks.image_vae(widths), encoders.vision_encoder(widths)
@@ -316,23 +331,14 @@ def test_recordings_that_are_added_later_are_encoded(recordings, tmp_path):
     assert written[1] == written[2], "what is there is not done again"
 
 
-@pytest.mark.usefixtures("as_in_the_command")
 def test_pictures_may_have_any_number_of_sizes(tmp_path):
-    from training import networks
-    from training.stages.image_vae import ImageVAEStage
-
     data = settings(image_vae={"steps": 1, "crop": 0, "late_crop": 0})
     data["sizes"] = [[64, 64], [128, 64]]
     (tmp_path / "settings.json").write_text(json.dumps(data), encoding="utf-8")
     chosen = load_settings(tmp_path / "settings.json")
     held_out = ProceduralSequences(0, 100, chosen.sizes)
-    stage = ImageVAEStage(
-        networks.image_vae(chosen.networks),
-        held_out,
-        held_out,
-        chosen.stages["image_vae"],
-        torch.device("cpu"),
-    )
+    inputs = StageInputs(held_out, held_out, chosen.stages["image_vae"], torch.device("cpu"))
+    stage = ImageVAEStage(networks.image_vae(chosen.networks), inputs)
     assert stage.shown.shape[1:3] == (64, 64)
     sheet, figures = stage.sample(stage.network)
     assert sheet.width > 200
