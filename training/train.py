@@ -75,8 +75,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Do the stages under the host's Python; return the exit code."""
-    settings = load_settings(options.settings)  # first: what is wrong there shows before ComfyUI is made
+    """Do the stages under ComfyUI's Python; return the exit code."""
+    settings = load_settings(options.settings)  # first, because installing a ComfyUI takes minutes
     if installation_of_this_run() is None:
         return run_under_comfyui(__file__, ROOT / "training" / "requirements.txt")
     prepare(options.threads)

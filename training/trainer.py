@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from comfy.ldm.models.autoencoder import AutoencoderKL
+
 from paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 
 from . import encoders, networks
