@@ -1,5 +1,7 @@
 """From a picture to a painting video: `python paint.py PICTURE`, or `python paint.py --serve` for ComfyUI by hand.
 
+`python paint.py --what-is FILE` tells what a file says of how it was made.
+
 Everything runs in a real ComfyUI with this pack in it: the one named by COMFYUI_PATH, the one around this folder, or
 one that is made inside this folder at the first run.
 """
@@ -21,6 +23,7 @@ require_python("paint.py")
 
 from tools.command import run_command  # noqa: E402
 from tools.under_comfyui import installation_of_this_run, run_under_comfyui  # noqa: E402
+from tools.what_is import describe  # noqa: E402
 
 
 def hold_seconds(text: str) -> float:
@@ -79,9 +82,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="use the CPU even where there is a GPU")
     parser.add_argument("--serve", action="store_true", help="start ComfyUI with this pack for use by hand")
     parser.add_argument("--port", type=int, default=8188, help="port for --serve (default: 8188)")
+    parser.add_argument(
+        "--what-is",
+        type=Path,
+        metavar="FILE",
+        help="say what a video or picture says of how it was made, and do nothing else",
+    )
     options = parser.parse_args(argv)
-    if options.serve == (options.picture is not None):
-        parser.error("give either a PICTURE or --serve")
+    if [options.picture is not None, options.serve, options.what_is is not None].count(True) != 1:
+        parser.error("give one of PICTURE, --serve and --what-is FILE")
     if options.picture is not None and not options.picture.is_file():
         parser.error(f"there is no file {options.picture}")
     return options
@@ -97,7 +106,10 @@ def main() -> int:
 
 
 def paint(options: argparse.Namespace) -> int:
-    """Paint or serve under ComfyUI's Python; return the exit code."""
+    """Paint or serve under ComfyUI's Python, or look at a file without it; return the exit code."""
+    if options.what_is is not None:
+        print(describe(options.what_is))
+        return 0
     installation = installation_of_this_run()
     if installation is None:
         return run_under_comfyui(__file__)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..paintsundo_models.constants import DEFAULT_FPS
 from ..paintsundo_models.errors import VideoEncodingError
-from ..paintsundo_models.host.graph import connections_of_class, is_output_wanted
+from ..paintsundo_models.host.graph import connections_of_class, is_output_wanted, setting_at_source
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import timeline
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
@@ -198,7 +198,11 @@ class AssembleVideo(io.ComfyNode):
         metadata = {}
         if not args.disable_metadata:
             metadata = video_files.metadata_texts(prompt, cls.hidden.extra_pnginfo)
-        to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata)
+        has_picture = setting_at_source(
+            "keyframes", "PaintsUndoArrangeKeyframes", "include_finished", node_id, prompt
+        )
+        has_own_end = video.has_own_end and has_picture is not False  # None: nothing says that it is left out
+        to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata, has_own_end)
         shown = save_video(played, to_save, lambda: video.picture)
         if images is None:
             return io.NodeOutput(None, None, ui=shown)

@@ -13,6 +13,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..paintsundo_models.video import files as video_files
+from ..paintsundo_models.video import mark
 from ..paintsundo_models.video.frames import Frames
 
 DEFAULT_PREFIX = "PaintsUndo/painting"
@@ -56,6 +57,8 @@ class VideoToSave:
         quality: 0...100, see `encode_video`.
         rate: frames a second.
         metadata: texts to store in it.
+        has_own_end: the finished picture is the one that was given; the file says so, and that picture beside it is
+            not called AI-made.
     """
 
     prefix: str
@@ -63,6 +66,12 @@ class VideoToSave:
     quality: int
     rate: Fraction
     metadata: dict[str, str]
+    has_own_end: bool
+
+    @property
+    def statement(self) -> mark.Statement:
+        """What the file says of itself."""
+        return mark.WITH_PICTURE if self.has_own_end else mark.BY_MODELS
 
 
 def save_video(
@@ -87,16 +96,24 @@ def save_video(
         return ui.SavedResult(file, inner, io.FolderType.output)
 
     if to_save.format == video_files.PNG_SEQUENCE:
-        names = video_files.save_png_sequence(frames, stem, to_save.metadata, on_progress)
+        names = video_files.save_png_sequence(frames, stem, to_save.metadata, on_progress, to_save.statement)
         return ui.SavedImages([saved(file, str(Path(subfolder, stem.name))) for file in names])
     path = stem.with_name(stem.name + video_files.VIDEO_FORMATS[to_save.format].extension)
     video_files.encode_video(
-        frames, path, to_save.rate, to_save.format, to_save.quality, to_save.metadata, on_progress
+        frames,
+        path,
+        to_save.rate,
+        to_save.format,
+        to_save.quality,
+        to_save.metadata,
+        on_progress,
+        to_save.statement,
     )
     if to_save.format != video_files.GIF:
         return ui.PreviewVideo([saved(path.name)])
     # A GIF cannot carry the workflow. The page also takes an animation with a PNG in its list for pictures: without
     # it, it would try to play the GIF as a video and show nothing.
     companion = stem.with_name(stem.name + ".png")
-    video_files.save_png(picture(), companion, to_save.metadata)
+    of_picture = None if to_save.has_own_end else to_save.statement
+    video_files.save_png(picture(), companion, to_save.metadata, of_picture)
     return ui.SavedImages([saved(path.name), saved(companion.name)], is_animated=True)

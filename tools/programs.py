@@ -7,9 +7,10 @@ from ctypes.util import find_library
 NAMES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
     "ffprobe": ("ffprobe",),
+    "exiftool": ("exiftool",),
 }
 # Debian's package that brings the program.
-PACKAGES = {"chromium": "chromium", "ffprobe": "ffmpeg"}
+PACKAGES = {"chromium": "chromium", "ffprobe": "ffmpeg", "exiftool": "libimage-exiftool-perl"}
 # What the drawing library of training/ links to on Linux, and Debian's packages of it.
 LIBRARIES = {"EGL": "libegl1", "GL": "libgl1", "expat": "libexpat1"}
 

@@ -1,4 +1,4 @@
-"""What a node can learn of the graph that runs it: which of its outputs anything is connected to."""
+"""What a node can learn of the graph that runs it: what its outputs go to, and the settings of where an input comes from."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -47,3 +47,18 @@ def is_output_wanted(output: int, node_id: str | None, prompt: Mapping | None) -
     if not node_id or not prompt or node_id not in prompt or not running_prompts():
         return True
     return output in connected_outputs([prompt], node_id)
+
+
+def setting_at_source(
+    input_name: str, class_type: str, setting: str, node_id: str | None, prompt: Mapping | None
+) -> object | None:
+    """Return a setting of the node that an input of a node comes from.
+
+    None where that node is of another class, or the setting is connected and not written in the graph.
+    """
+    link = ((prompt or {}).get(node_id) or {}).get("inputs", {}).get(input_name)
+    source = (prompt or {}).get(link[0]) if isinstance(link, list) and len(link) == 2 else None
+    if source is None or source["class_type"] != class_type:
+        return None
+    value = source["inputs"].get(setting)
+    return None if isinstance(value, list) else value

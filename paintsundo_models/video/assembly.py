@@ -12,7 +12,15 @@ from fractions import Fraction
 from torch import Tensor
 
 from .frames import Frames, TimedFrames
-from .timeline import ORDER_PAINTING, TRIM_SHARED, held, hold_frames, join_segments, played_positions
+from .timeline import (
+    ORDER_PAINTING,
+    TRIM_REFERENCE,
+    TRIM_SHARED,
+    held,
+    hold_frames,
+    join_segments,
+    played_positions,
+)
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,12 @@ class AssembledVideo:
     Attributes:
         played: the frames as played.
         painted: each of them once, in undo order, before anything is laid on them.
+        has_own_end: the finished picture among them is the one that was given, not one that the model drew.
     """
 
     played: Frames
     painted: Frames
+    has_own_end: bool
 
     @property
     def picture(self) -> Tensor:
@@ -81,4 +91,4 @@ def assemble(
 
     # What is laid on the played video.
     played = TimedFrames(frames, positions)
-    return AssembledVideo(played, frames)
+    return AssembledVideo(played, frames, has_own_end=ends[0] is not None and settings.trim != TRIM_REFERENCE)

@@ -2,6 +2,7 @@
 
 Frames come as played, in [0, 1]: a tensor (T, H, W, 3), or `Frames`, of which each is made when its turn comes. They go
 to ffmpeg one at a time as 8-bit RGB. A file or folder gets its name only when it is whole, and nothing is ever overwritten.
+Every video and every frame of a sequence says what it is (see `mark`).
 """
 
 import contextlib
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ..errors import VideoEncodingError
+from . import mark
 from .frames import Frames, as_frames
 
 GIF_MAX_FPS = 50
@@ -215,6 +217,7 @@ def encode_video(
     quality: int = DEFAULT_QUALITY,
     metadata: dict[str, str] | None = None,
     on_progress: Progress = lambda done: None,
+    statement: mark.Statement = mark.BY_MODELS,
 ) -> None:
     """Write frames as a video file through ffmpeg.
 
@@ -229,6 +232,7 @@ def encode_video(
             most from 75 on; lossless: no effect.
         metadata: texts to store under their names; GIF cannot hold any.
         on_progress: see `Progress`.
+        statement: what the file says of itself.
 
     Raises:
         ValueError: no such format, or a frame rate or a size that it cannot hold.
@@ -249,7 +253,9 @@ def encode_video(
     size = f"{width + pad[1][1]}x{height + pad[0][1]}"
     with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=path.parent) as folder:
         part, metadata_file = Path(folder, path.name), Path(folder, "metadata.txt")
-        metadata_file.write_text(_ffmetadata(metadata or {}), encoding="utf-8", newline="\n")
+        metadata_file.write_text(
+            _ffmetadata({**(metadata or {}), **mark.tags(statement)}), encoding="utf-8", newline="\n"
+        )
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-framerate", str(fps), "-i", "pipe:0"]
         command = [ffmpeg, "-hide_banner", "-loglevel", "error", *source]
         command += ["-f", "ffmetadata", "-i", str(metadata_file), "-map_metadata", "1"]
@@ -264,6 +270,7 @@ def encode_video(
                     f"{code}). Check the free disk space, or choose another format. ffmpeg said:\n"
                     + "\n".join(lines)
                 )
+        mark.complete_file(part, statement)
         _publish(part, path)
 
 
@@ -301,31 +308,44 @@ def _pipe_frames(command: list[str], frames: Frames, pad: tuple, log: BinaryIO, 
             process.stdin.close()
 
 
-def save_png(frame: Tensor, path: Path, metadata: dict[str, str]) -> None:
+def save_png(
+    frame: Tensor, path: Path, metadata: dict[str, str], statement: mark.Statement | None = None
+) -> None:
     """Write one frame (H, W, 3) as PNG with the metadata as text chunks, as ComfyUI's Save Image does.
+
+    Without a statement it says nothing of itself: for a picture that somebody gave.
 
     Raises:
         FileExistsError: the path exists.
     """
     with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=path.parent) as folder:
-        _write_png(frame, Path(folder, path.name), metadata)
+        _write_png(frame, Path(folder, path.name), metadata, statement)
         _publish(Path(folder, path.name), path)
 
 
-def _write_png(frame: Tensor, path: Path, metadata: dict[str, str]) -> None:
+def _write_png(frame: Tensor, path: Path, metadata: dict[str, str], statement: mark.Statement | None) -> None:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     texts = PngInfo()
     for name, text in metadata.items():
         texts.add_text(name, text)
+    if statement is not None:
+        mark.add_png_texts(texts, statement)
     Image.fromarray(_to_bytes(frame)).save(path, pnginfo=texts, compress_level=4)
 
 
 def save_png_sequence(
-    frames: Frames | Tensor, folder: Path, metadata: dict[str, str], on_progress: Progress = lambda done: None
+    frames: Frames | Tensor,
+    folder: Path,
+    metadata: dict[str, str],
+    on_progress: Progress = lambda done: None,
+    statement: mark.Statement = mark.BY_MODELS,
 ) -> list[str]:
-    """Write frames as numbered PNG files, each with the metadata, into a new folder; return the names in order.
+    """Write frames as numbered PNG files into a new folder, each with the metadata and the statement.
+
+    Returns:
+        The names in order.
 
     Raises:
         FileExistsError: the folder exists.
@@ -335,7 +355,7 @@ def save_png_sequence(
         part = Path(work, folder.name)
         part.mkdir()
         for done, (name, frame) in enumerate(zip(names, as_frames(frames), strict=True), start=1):
-            _write_png(frame, part / name, metadata)
+            _write_png(frame, part / name, metadata, statement)
             on_progress(done)
         _publish(part, folder)
     return names

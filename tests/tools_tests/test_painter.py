@@ -267,8 +267,9 @@ def run_paint(*arguments, **environment):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "PICTURE or --serve"),
-        (["--serve", "x.png"], "PICTURE or --serve"),
+        ([], "give one of PICTURE, --serve and --what-is FILE"),
+        (["--serve", "x.png"], "give one of PICTURE"),
+        (["--what-is", "x.mp4", "x.png"], "give one of PICTURE"),
         (["no such.png"], "no file no such.png"),
         (["x.png", "--hold", "-1"], "'-1' is no number of seconds from 0 to 60"),
         (["x.png", "--hold", "long"], "'long' is no number of seconds from 0 to 60"),
@@ -308,3 +309,14 @@ def test_default_workflow_has_one_of_each_node_that_is_set():
     types = [node["type"] for node in graph["nodes"]]
     wanted = ["LoadImage", *object_info()]
     assert [types.count(name) for name in wanted] == [1] * len(wanted)
+
+
+def test_what_is_reads_any_file_without_a_comfyui(tmp_path):
+    (tmp_path / "notes.txt").write_text("AI-simulated", encoding="utf-8")
+    nowhere = {"COMFYUI_PATH": str(tmp_path / "nowhere")}
+    result = run_paint("--what-is", tmp_path / "notes.txt", **nowhere)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("notes.txt: no statement found.")
+    result = run_paint("--what-is", tmp_path / "nothing.mp4", **nowhere)
+    assert result.returncode == 1
+    assert result.stderr.strip() == f"There is no file {tmp_path / 'nothing.mp4'}."

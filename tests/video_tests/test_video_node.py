@@ -18,6 +18,9 @@ from paintsundo_pack.paintsundo_models.errors import VideoEncodingError
 from paintsundo_pack.paintsundo_models.video import files as video_files
 from PIL import Image
 
+from tools.containers import read_contents
+from tools.what_is import find_statements
+
 WORKFLOW = {
     "nodes": [{"type": "X", "widgets_values": ['odd { brace "q" \\ = ; # ü 漢 }}} {', "x" * 300_000]}]
 }
@@ -37,12 +40,16 @@ def segments():
     return [torch.ones(4, 64, 80, 3) * greys[i : i + 4, None, None, None] for i in (0, 3)]
 
 
-def run(segments, keyframes=None, **widgets):
+def run(segments, keyframes=None, prompt=PROMPT, **widgets):
     """Execute the node with every input as the list that ComfyUI hands to such nodes."""
 
     class Prompted(AssembleVideo):
         hidden = io.HiddenHolder.from_dict(
-            {io.Hidden.prompt: PROMPT, io.Hidden.extra_pnginfo: {"workflow": WORKFLOW}}
+            {
+                io.Hidden.prompt: prompt,
+                io.Hidden.extra_pnginfo: {"workflow": WORKFLOW},
+                io.Hidden.unique_id: "1",
+            }
         )
 
     inputs = {
@@ -255,3 +262,41 @@ def test_missing_ffmpeg_says_what_to_install(segments, output, monkeypatch, path
     with pytest.raises(VideoEncodingError, match="pip install imageio-ffmpeg"):
         run(segments)
     assert len(shown(run(segments, format="png sequence"))) == 7, "needs no ffmpeg"
+
+
+def arranged(include_finished):
+    """A graph in which the keyframes come from Arrange Keyframes."""
+    arrange = {"class_type": "PaintsUndoArrangeKeyframes", "inputs": {"include_finished": include_finished}}
+    return {"2": arrange, "1": {"class_type": "PaintsUndoAssembleVideo", "inputs": {"keyframes": ["2", 0]}}}
+
+
+@pytest.mark.parametrize("is_disabled", [False, True], ids=["metadata", "disable-metadata"])
+@pytest.mark.parametrize(
+    ("widgets", "has_keyframes", "prompt", "source_type"),
+    [
+        ({}, True, arranged(True), "compositeWithTrainedAlgorithmicMedia"),
+        ({}, True, arranged(["7", 0]), "compositeWithTrainedAlgorithmicMedia"),
+        ({}, True, PROMPT, "compositeWithTrainedAlgorithmicMedia"),
+        ({}, True, arranged(False), "trainedAlgorithmicMedia"),
+        ({}, False, PROMPT, "trainedAlgorithmicMedia"),
+        ({"exact_ends": False}, True, arranged(True), "trainedAlgorithmicMedia"),
+        ({"trim": "as reference"}, True, arranged(True), "trainedAlgorithmicMedia"),
+    ],
+)
+@pytest.mark.parametrize("format", ["mp4 (h264)", "gif", "png sequence"])
+def test_every_file_says_what_it_is(
+    output, segments, monkeypatch, format, widgets, has_keyframes, prompt, source_type, is_disabled
+):
+    monkeypatch.setattr(args, "disable_metadata", is_disabled)
+    keyframes = [torch.rand(2, 64, 80, 3)] if has_keyframes else None
+    result = run(segments, keyframes, prompt=prompt, format=format, **widgets)
+    is_own = source_type.startswith("composite")
+    for subfolder, name in shown(result):
+        contents = read_contents(output / subfolder / name)
+        found = find_statements(contents)
+        if format == "gif" and name.endswith(".png") and is_own:
+            assert not found.places, "the picture that was given is not called AI-made"
+            continue
+        assert found.source_types == [source_type]
+        assert found.sentences == ["AI-simulated painting process made with PaintsUndo, not a recording"]
+        assert {"XMP", "comment"} <= set(found.places)
