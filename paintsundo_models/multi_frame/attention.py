@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 IMAGE_CONTEXT = "paintsundo_image_context"
-"""transformer_options key of the image tokens, (B*T, N, D): the host's blocks hand on nothing else that is ours."""
+"""transformer_options key of the image tokens, (B*T, N, D). ComfyUI's blocks forward no other argument to attn2."""
 
 FRAMES = "paintsundo_frames"
 """transformer_options key of T, the number of frames that are folded into the batch of the spatial layers."""
@@ -19,7 +19,7 @@ FRAMES = "paintsundo_frames"
 class ImageTextCrossAttention(attention.CrossAttention):
     """out = to_out(attend(q, text) + s * attend(q, image)), s = 1, or 1 + tanh(alpha) where the checkpoint has alpha.
 
-    The text is one for all frames of a video: its keys and values are made once, and the frames are one long query.
+    All frames of a video share one text, so its keys and values are computed once, and the frames' queries are joined.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ImageTextCrossAttention(attention.CrossAttention):
         device: torch.device | None = None,
         operations: type = comfy.ops.disable_weight_init,
     ) -> None:
-        factory = {"dtype": dtype, "device": device}
+        factory: dict = {"dtype": dtype, "device": device}
         super().__init__(
             dim, context_dim, heads=heads, dim_head=head_channels, operations=operations, **factory
         )
@@ -63,9 +63,8 @@ class ImageTextCrossAttention(attention.CrossAttention):
             )
 
         q = self.to_q(x)  # (B*T, N, D)
-        videos = q.reshape(
-            len(context), -1, q.shape[-1]
-        )  # (B, T*N, D), or as it is where a patch gave each frame a text
+        # (B, T*N, D); unchanged where a patch gave every frame its own text
+        videos = q.reshape(len(context), -1, q.shape[-1])
         out = attend(videos, self.to_k(context), self.to_v(context if value is None else value), mask)
         image = transformer_options[IMAGE_CONTEXT]
         from_image = attend(q, self.to_k_ip(image), self.to_v_ip(image))
@@ -88,7 +87,7 @@ class ImageTextTransformer(attention.SpatialTransformer):
         operations: type = comfy.ops.disable_weight_init,
     ) -> None:
         heads = channels // head_channels
-        factory = {"dtype": dtype, "device": device, "operations": operations}
+        factory: dict = {"dtype": dtype, "device": device}
         super().__init__(
             channels,
             heads,
@@ -96,15 +95,22 @@ class ImageTextTransformer(attention.SpatialTransformer):
             context_dim=context_dim,
             use_linear=True,
             use_checkpoint=False,
+            operations=operations,
             **factory,
         )
         self.transformer_blocks[0].attn2 = ImageTextCrossAttention(
-            channels, context_dim, heads, head_channels, learned_image_scale, **factory
+            channels,
+            context_dim,
+            heads,
+            head_channels,
+            learned_image_scale,
+            operations=operations,
+            **factory,
         )
 
 
 class TemporalTransformer(nn.Module):
-    """Two self-attentions over the frames at each pixel; group norm over all frames."""
+    """Two self-attentions at each pixel, over its values in all frames; the group norm spans all frames."""
 
     def __init__(
         self,
@@ -118,7 +124,7 @@ class TemporalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         inner = heads * head_channels
-        factory = {"dtype": dtype, "device": device}
+        factory: dict = {"dtype": dtype, "device": device}
         self.conv_projection = conv_projection
         self.norm = operations.GroupNorm(32, channels, eps=1e-6, **factory)
         if conv_projection:
@@ -133,7 +139,7 @@ class TemporalTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([block])
 
     def forward(self, x: Tensor, frames: int, transformer_options: dict) -> Tensor:
-        # Patches made for images (token merging, IP-Adapter, PAG) must not see sequences of frames.
+        # Patches made for images (token merging, IP-Adapter, PAG) would take these sequences of frames for pixels.
         passed = ("optimized_attention_override", "sigmas", "cond_or_uncond")
         options = {key: transformer_options[key] for key in passed if key in transformer_options}
         height, width = x.shape[-2:]

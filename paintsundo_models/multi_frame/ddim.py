@@ -10,7 +10,7 @@ from tqdm.auto import trange
 from .process import ScaledZeroSNRSampling
 
 NoiseSampler = Callable[[Tensor, Tensor], Tensor]
-"""Unit noise for a step from one sigma to the next."""
+"""Function of a step's sigma and the next sigma that returns unit noise for that step."""
 
 
 def sample_ddim(
@@ -23,34 +23,36 @@ def sample_ddim(
     eta: float = 1.0,
     noise_sampler: NoiseSampler | None = None,
 ) -> Tensor:
-    """The reference's DDIM, in the model's own coordinates x_t and in float32. Where the sigmas end at 0 it stops at t = 0
-    and returns x_0 as it is, with the little noise that belongs to it: so does the reference.
+    """Sample with the original's DDIM, in the model's own coordinates x_t and in float32.
+
+    If the sigmas end at 0, the last step goes to t = 0 and returns x_0 with the small amount of noise of that timestep,
+    as the original does.
 
     Each step: e = (x_t - sqrt(a) k D) / sqrt(1 - a), s = eta sqrt((1 - a') / (1 - a) (1 - a / a')),
     x_t' = sqrt(a') k' D + sqrt(1 - a' - s^2) e + s noise, primes marking the next step and D the denoised latent.
     Source: Song et al. 2021 (DDIM), eq. 12, with diffusers_vdm/dynamic_tsnr_sampler.py's scaling of the clean latent.
 
     Args:
-        model: the host's denoiser; model(x, sigma) gives D.
-        x: X at sigmas[0], (B, C, T, H, W).
+        model: ComfyUI's denoiser; model(x, sigma) returns D.
+        x: the noisy latent X at sigmas[0], (B, C, T, H, W).
         sigmas: falling, (steps + 1,).
-        extra_args: the host's; `seed` starts the step noise.
-        callback: the host's progress and preview callback.
-        disable: True hides the console's progress bar.
-        eta: 0 (deterministic) to 1 (the reference).
-        noise_sampler: called with two sigmas, gives unit noise like x; the default draws on the CPU.
+        extra_args: arguments that ComfyUI passes on to `model`; `seed` seeds the noise of the steps.
+        callback: ComfyUI's progress and preview callback.
+        disable: True hides the progress bar in the console.
+        eta: share of fresh noise at each step, 0 (none) to 1 (the original).
+        noise_sampler: returns unit noise shaped like x; None draws it on the CPU.
 
     Returns:
-        The latent, like x.
+        The latent, shaped like x.
 
     Raises:
-        ValueError: the model has another process.
+        ValueError: the model's process is not that of the multi-frame model.
     """
     extra_args = extra_args or {}
     sampling = model.inner_model.model_patcher.get_model_object("model_sampling")
     if not isinstance(sampling, ScaledZeroSNRSampling):
         raise ValueError(
-            "PaintsUndo DDIM Sampler only knows the process of the multi-frame model. Connect the MODEL of the PaintsUndo "
+            "PaintsUndo DDIM Sampler works only with the multi-frame model. Connect the MODEL of the PaintsUndo "
             "Multi-Frame Loader (without a ModelSampling node behind it), or choose another sampler."
         )
     noise_sampler = noise_sampler or cpu_noise_sampler(x, extra_args.get("seed"))
@@ -58,7 +60,7 @@ def sample_ddim(
     ends_at_zero = bool(sigmas[-1] == 0)
     sigmas = sigmas.clamp(min=float(sampling.sigma_min))
 
-    on_cpu = sigmas.cpu()  # some devices have no float64
+    on_cpu = sigmas.cpu()  # because some devices have no float64
     k = sampling.scale_at(on_cpu).double()
     alphas = 1 / (1 + (on_cpu.double() * k) ** 2)
     alphas = torch.where(sampling.is_terminal(on_cpu), torch.zeros_like(alphas), alphas)
@@ -71,7 +73,8 @@ def sample_ddim(
         a, a_next, k_now, k_next = (float(value) for value in (alphas[i], alphas[i + 1], k[i], k[i + 1]))
         x_t = x * sampling.input_scale(sigmas[i])
         e = (x_t - a**0.5 * k_now * denoised) / (1 - a) ** 0.5
-        # Both differences are 0 in theory at the ends; rounding below 0 is what made the reference's videos black.
+        # At both ends of the schedule these differences are 0 in theory. Rounding can make them negative, and the root
+        # of a negative number made the original's videos black; so clamp them at 0.
         s = eta * max((1 - a_next) / (1 - a) * (1 - a / a_next), 0.0) ** 0.5
         x_t = a_next**0.5 * k_next * denoised + max(1 - a_next - s**2, 0.0) ** 0.5 * e
         if s > 0:
@@ -83,13 +86,16 @@ def sample_ddim(
 
 
 def cpu_noise_sampler(x: Tensor, seed: int | None) -> NoiseSampler:
-    """Unit noise like x from the CPU generator that drew the first noise, so that a seed gives one result on any device."""
+    """Return a noise sampler that draws on the CPU, so that a seed gives the same result on every device.
+
+    It continues the random sequence behind the first noise, which ComfyUI drew from the same seed.
+    """
     generator = torch.Generator("cpu")
     if seed is None:
         generator.seed()
     else:
         generator.manual_seed(seed)
-    torch.randn(x.shape, generator=generator)  # the first noise, which the host drew from the same seed
+    torch.randn(x.shape, generator=generator)  # skip the numbers of the first noise
 
     def sample(sigma: Tensor, sigma_next: Tensor) -> Tensor:
         return torch.randn(x.shape, generator=generator).to(x)

@@ -1,4 +1,4 @@
-"""Guidance of the multi-frame model: its rescaling, and the interval in which it is on."""
+"""Options of the multi-frame model's guidance: rescaling, and the interval of the sampling in which it is on."""
 
 import comfy.samplers
 import torch
@@ -6,10 +6,13 @@ from torch import Tensor
 
 
 class GuidanceRescale:
-    """Post-CFG function: scale the guided v to the standard deviation of the positive v, and mix.
+    """Post-CFG function of ComfyUI: scales the guided v to the standard deviation of the positive v, and mixes both.
 
-    v = phi * v_guided * std(v_positive) / std(v_guided) + (1 - phi) * v_guided, std unbiased over a sample.
-    Source: Lin et al. 2023, section 3.4. A sampler_cfg_function would lose 1e-3: the host subtracts from X ~ 6000 there.
+    v = phi * v_guided * std(v_positive) / std(v_guided) + (1 - phi) * v_guided, with the unbiased std of each sample.
+    Source: Lin et al. 2023, section 3.4.
+
+    It is no sampler_cfg_function, because ComfyUI subtracts that function's result from X, whose values reach 6000 at
+    the first step, and float32 then loses precision (relative error 1e-3).
     """
 
     def __init__(self, phi: float) -> None:
@@ -25,7 +28,10 @@ class GuidanceRescale:
 
 
 class GuidanceInterval:
-    """Run the negative branch only while the sampling is between two shares of its way; outside, guidance is off and free."""
+    """Runs the negative branch only while sigma is in [sigma_end, sigma_start].
+
+    Outside that interval only the positive branch runs: a step takes half the time and is not guided.
+    """
 
     def __init__(self, sigma_start: float, sigma_end: float) -> None:
         self.sigma_start = sigma_start

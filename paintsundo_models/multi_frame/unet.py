@@ -22,19 +22,19 @@ INIT_ATTENTION_HEADS = 8
 class UNet3DParams:
     """Architecture of the 3D UNet; every field but head_channels can be read from tensor shapes."""
 
-    in_channels: int  # noisy latent and concat condition together
+    in_channels: int  # channels of the noisy latent and of the concat condition together
     out_channels: int
     model_channels: int  # width of the finest level
-    channel_mult: tuple[int, ...]  # width of each level, finest first, in model_channels
+    channel_mult: tuple[int, ...]  # width of each level as a multiple of model_channels, finest level first
     blocks_per_level: int
     attention_levels: tuple[bool, ...]  # which levels have transformers
     head_channels: int  # channels of one attention head
     context_dim: int  # width of text and image tokens
-    learned_image_scale: bool  # the checkpoint has `alpha`
+    learned_image_scale: bool  # whether the checkpoint scales the image attention by a learned `alpha`
 
 
 class TemporalConvBlock(nn.Module):
-    """x + four (norm, SiLU, 3x1x1 convolution), group norm over all frames: (B, C, T, H, W) -> the same."""
+    """Add the output of four stages (group norm over all frames, SiLU, 3x1x1 convolution) to x, (B, C, T, H, W)."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class TemporalConvBlock(nn.Module):
         operations: type = comfy.ops.disable_weight_init,
     ) -> None:
         super().__init__()
-        factory = {"dtype": dtype, "device": device}
+        factory: dict = {"dtype": dtype, "device": device}
 
         def stage(*after_activation: nn.Module) -> nn.Sequential:
             return nn.Sequential(
@@ -54,7 +54,8 @@ class TemporalConvBlock(nn.Module):
                 operations.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), **factory),
             )
 
-        # The last three were trained with dropout, whose place in the Sequential shifts the tensor names by one.
+        # The original has a dropout layer in the last three stages. The Identity takes its position, so that the
+        # convolution has the same index, and hence the same tensor name, as in the checkpoint.
         self.conv1 = stage()
         self.conv2 = stage(nn.Identity())
         self.conv3 = stage(nn.Identity())
@@ -76,9 +77,12 @@ class TemporalResBlock(ResBlock):
         device: torch.device | None = None,
         operations: type = comfy.ops.disable_weight_init,
     ) -> None:
-        factory = {"dtype": dtype, "device": device, "operations": operations}
-        super().__init__(channels, embedding_channels, 0.0, out_channels=out_channels, **factory)
-        self.temopral_conv = TemporalConvBlock(out_channels, **factory)  # spelt as in the checkpoint
+        factory: dict = {"dtype": dtype, "device": device}
+        super().__init__(
+            channels, embedding_channels, 0.0, out_channels=out_channels, operations=operations, **factory
+        )
+        # "temopral" is the spelling of the checkpoint's tensor names.
+        self.temopral_conv = TemporalConvBlock(out_channels, operations=operations, **factory)
 
     def forward(self, x: Tensor, emb: Tensor, frames: int) -> Tensor:
         h = super().forward(x, emb)
@@ -86,7 +90,7 @@ class TemporalResBlock(ResBlock):
 
 
 class UNet3D(nn.Module):
-    """v prediction of the multi-frame model. The image projection lives in here, so that offloading, LoRA and fp8 reach it."""
+    """Predicts v. The image projection is a sub-module, so that ComfyUI's offloading, LoRA and fp8 include it."""
 
     def __init__(
         self,
@@ -95,23 +99,26 @@ class UNet3D(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | None = None,
         operations: type = comfy.ops.disable_weight_init,
-        **host_config: object,
+        **host_config: object,  # BaseModel passes the whole unet_config
     ) -> None:
         super().__init__()
-        self.dtype = dtype  # the host reads the weights' type here
+        self.dtype = dtype  # ComfyUI reads the type of the weights from here
         self.params = params
-        self.in_channels = params.in_channels  # RenormCFG reads it
+        self.in_channels = params.in_channels  # ComfyUI's RenormCFG node reads it
         self.model_channels = params.model_channels
         self.video_length = projection.video_length
-        self._factory = {"dtype": dtype, "device": device, "operations": operations}
-        linear_factory = {"dtype": dtype, "device": device}
+        factory: dict = {"dtype": dtype, "device": device}  # for layers
+        self._factory: dict = {
+            **factory,
+            "operations": operations,
+        }  # for components, which make their own layers
         base, embedding = params.model_channels, 4 * params.model_channels
 
         def embedder() -> nn.Sequential:
             return nn.Sequential(
-                operations.Linear(base, embedding, **linear_factory),
+                operations.Linear(base, embedding, **factory),
                 nn.SiLU(),
-                operations.Linear(embedding, embedding, **linear_factory),
+                operations.Linear(embedding, embedding, **factory),
             )
 
         self.time_embed = embedder()
@@ -120,7 +127,7 @@ class UNet3D(nn.Module):
             [TemporalTransformer(base, INIT_ATTENTION_HEADS, params.head_channels, True, **self._factory)]
         )
 
-        first = operations.Conv2d(params.in_channels, base, 3, padding=1, **linear_factory)
+        first = operations.Conv2d(params.in_channels, base, 3, padding=1, **factory)
         self.input_blocks, skips = self._input_blocks(first)
         channels = skips[-1]
         self.middle_block = nn.ModuleList(
@@ -132,9 +139,9 @@ class UNet3D(nn.Module):
         )
         self.output_blocks = self._output_blocks(skips)
         self.out = nn.Sequential(
-            operations.GroupNorm(32, base, **linear_factory),
+            operations.GroupNorm(32, base, **factory),
             nn.SiLU(),
-            operations.Conv2d(base, params.out_channels, 3, padding=1, **linear_factory),
+            operations.Conv2d(base, params.out_channels, 3, padding=1, **factory),
         )
         self.image_proj = ImageProjection(projection, **self._factory)
 
@@ -143,7 +150,7 @@ class UNet3D(nn.Module):
         return [self.model_channels * mult for mult in self.params.channel_mult]
 
     def _input_blocks(self, first: nn.Module) -> tuple[nn.ModuleList, list[int]]:
-        """The blocks on the way down, and the channels that each hands over to the way up."""
+        """Return the blocks of the downward half, and the channels of each block's skip connection."""
         blocks, skips = nn.ModuleList([nn.ModuleList([first])]), [self.model_channels]
         for level, width in enumerate(self._widths):
             for _ in range(self.params.blocks_per_level):
@@ -179,7 +186,7 @@ class UNet3D(nn.Module):
         yield TemporalTransformer(channels, channels // p.head_channels, p.head_channels, **self._factory)
 
     def project_images(self, tokens: Tensor) -> Tensor:
-        """Image tokens of every frame from both pictures' vision tokens: (B, 2, N, C) -> (B, T, L, D)."""
+        """Project the vision tokens of both pictures to image tokens of every frame: (B, 2, N, C) -> (B, T, L, D)."""
         return self.image_proj(tokens)
 
     def forward(
@@ -197,9 +204,9 @@ class UNet3D(nn.Module):
             x: noisy latent and concat condition, (B, 8, T, H, W).
             timesteps: (B,), 0 to 999.
             context: text tokens, (B, N, D).
-            control: unused; ControlNets are made for images.
-            transformer_options: the host's patches and options.
-            **kwargs: image_context (B, T, L, D) and fs (B,), with whatever else the host hands on.
+            control: not used, because ControlNets are made for single images.
+            transformer_options: ComfyUI's patches and options.
+            **kwargs: image_context (B, T, L, D) and fs (B,); ComfyUI may pass further conditions, which are ignored.
 
         Returns:
             v, (B, 4, T, H, W).
@@ -257,7 +264,7 @@ class UNet3D(nn.Module):
             for patch in patches.get("output_block_patch", ()):
                 h, skip = patch(h, skip, options)
             h = torch.cat([h, skip], dim=1)
-            # The next skip's size, because odd sizes lose a row on the way down.
+            # Upsample to the size of the next skip connection: halving an odd size on the way down lost a row.
             size = skips[-1].shape if skips else None
             h = self._run(block, h, emb, context, frames, options, size)
 

@@ -1,16 +1,17 @@
-"""The multi-frame model's video VAE: its decoder looks at two full-resolution reference pictures.
+"""The multi-frame model's video VAE: its decoder also reads features of two full-resolution reference pictures.
 
-Computes what Paints-UNDO's diffusers_vdm/vae.py computes (own code; same tensor names but for KEY_RENAMES); the
-architecture is ToonCrafter's (arXiv 2405.17933, section 3.3). Decoding is the chain's peak of memory. So whatever
-works frame by frame runs on a few frames at a time, only group norms and convolutions over time see them all, and
-no function keeps a tensor that its caller is done with. Interruption comes with the host's layers: each one checks.
+Computes what Paints-UNDO's diffusers_vdm/vae.py computes (own code; same tensor names except for KEY_RENAMES); the
+architecture is ToonCrafter's (arXiv 2405.17933, section 3.3). Decoding needs more memory than any other step of the
+chain. To save memory, layers that treat each frame separately run on a few frames at a time; only group norms and
+convolutions over time run on all frames; and no function keeps a tensor that its caller no longer needs.
+Cancelling works during decoding, because ComfyUI's layers check for an interruption.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import comfy.ldm.modules.attention as host_attention
 import comfy.ops
@@ -26,19 +27,20 @@ KEY_RENAMES = {
     "decoder.conv_out.weight": "decoder.conv_out.conv.weight",
     "decoder.conv_out.bias": "decoder.conv_out.conv.bias",
 }
-"""Checkpoint's name -> ours. The host's partial loading passes over weights of a module that has children, as the
-checkpoint's last convolution has (`time_mix_conv`)."""
+"""Tensor name in the checkpoint -> tensor name here. In the checkpoint the last convolution has a child module
+(`time_mix_conv`), and ComfyUI's partial loading skips the weights of a module that has children."""
 
 FRAMES_PER_SLICE = 4
-"""How many frames the per-frame parts work on at once; changes no result. Up to here they need less than the parts
-that see all frames: decoding 16 frames of 384x448 in half precision holds 2.4 GB of tensors, all at once 4.1 GB."""
+"""How many frames the per-frame layers process at once; the result does not depend on it. With 4 they need less memory
+than the layers that run on all frames: decoding 16 frames of 384x448 in half precision holds 2.4 GB of tensors, and
+4.1 GB if all 16 frames are processed at once."""
 
 REFERENCE_HEADS = 8
 REFERENCE_HEAD_WIDTH = 64
-"""Heads of the attention to the reference pictures: the same at every level, whatever its width."""
+"""Heads of the attention to the reference pictures, and channels of a head; the same at every level of the decoder."""
 
 CONVOLVED_LEVELS = 2
-"""The finest levels take their reference features in through a 1x1 convolution, the coarser ones by attention."""
+"""How many of the finest levels add their reference features through a 1x1 convolution; the coarser ones use attention."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +62,31 @@ class VideoVAEParams:
 
 @dataclass(frozen=True)
 class Layers:
-    """Makers of the host's layers, all of one dtype and on one device."""
+    """The dtype, device and operations of a VAE's layers, bound to functions that build a layer.
 
-    conv2d: Any
-    conv3d: Any
-    linear: Any
-    group_norm: Any
+    ComfyUI's VAE blocks take such functions (`conv_op`, `norm_op`), where its UNet blocks take the three values.
+    """
+
+    conv2d: Callable[..., nn.Module]
+    conv3d: Callable[..., nn.Module]
+    linear: Callable[..., nn.Module]
+    group_norm: Callable[..., nn.Module]
     empty: Callable[..., Tensor]
 
     @classmethod
-    def of(cls, dtype: torch.dtype | None, device: torch.device | str | None, operations: Any) -> "Layers":
-        options: dict = {"dtype": dtype, "device": device}
+    def of(cls, dtype: torch.dtype | None, device: torch.device | None, operations: type) -> "Layers":
+        """Bind one dtype, one device and one of ComfyUI's sets of operations."""
+        factory: dict = {"dtype": dtype, "device": device}
         return cls(
-            conv2d=partial(operations.Conv2d, **options),
-            conv3d=partial(operations.Conv3d, **options),
-            linear=partial(operations.Linear, **options),
-            group_norm=partial(operations.GroupNorm, 32, **options),
-            empty=partial(torch.empty, **options),
+            conv2d=partial(operations.Conv2d, **factory),
+            conv3d=partial(operations.Conv3d, **factory),
+            linear=partial(operations.Linear, **factory),
+            group_norm=partial(operations.GroupNorm, 32, **factory),
+            empty=partial(torch.empty, **factory),
         )
 
     def norm(self, channels: int) -> nn.Module:
-        """Group norm of everything but the time stacks, which have torch's own eps."""
+        """Build a group norm with eps 1e-6, as everywhere but in TimeStack, which keeps torch's default eps."""
         return self.group_norm(channels, eps=1e-6)
 
     def res_block(self, in_channels: int, channels: int) -> ResnetBlock:
@@ -100,9 +106,9 @@ Step = Callable[[Tensor], Tensor]
 
 
 def per_frames(fns: Sequence[Step], x: Tensor) -> Tensor:
-    """Run functions of pictures (N, C, H, W), one after the other, on a video (B, C, T, H, W).
+    """Apply functions of pictures (N, C, H, W), one after the other, to all frames of a video (B, C, T, H, W).
 
-    FRAMES_PER_SLICE frames go through all of them at a time, so what lies between two never exists for all frames.
+    Processes FRAMES_PER_SLICE frames at a time, so that intermediate results exist only for that many frames.
     """
 
     def run(start: int) -> Tensor:
@@ -121,26 +127,26 @@ def per_frames(fns: Sequence[Step], x: Tensor) -> Tensor:
 
 
 class TimeStack(nn.Module):
-    """Two convolutions over three frames, each after a group norm over all frames."""
+    """Two times: a group norm over all frames, SiLU, and a convolution over three neighbouring frames."""
 
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
         conv = partial(layers.conv3d, channels, channels, (3, 1, 1), padding=(1, 0, 0))
         self.in_layers = nn.Sequential(layers.group_norm(channels), nn.SiLU(inplace=True), conv())
-        # the checkpoint's names leave a place for its dropout
+        # The Identity takes the position of the original's dropout layer, so that the tensor names agree.
         self.out_layers = nn.Sequential(
             layers.group_norm(channels), nn.SiLU(inplace=True), nn.Identity(), conv()
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        # not out_layers(in_layers(x)), which would keep the inner result to the end
+        # out_layers(in_layers(x)) would keep the result of in_layers in memory until out_layers is done.
         for layer in (*self.in_layers, *self.out_layers):
             x = layer(x)
         return x
 
 
 class VideoResBlock(ResnetBlock):
-    """The host's residual block on frames (`forward`), followed by `mix_time` on the video."""
+    """ComfyUI's residual block for single frames (`forward`), and a mixing over time for the whole video (`mix_time`)."""
 
     def __init__(self, in_channels: int, channels: int, layers: Layers) -> None:
         super().__init__(
@@ -154,7 +160,7 @@ class VideoResBlock(ResnetBlock):
         self.mix_factor = nn.Parameter(layers.empty(1), requires_grad=False)
 
     def mix_time(self, x: Tensor) -> Tensor:
-        """a * (x + time_stack(x)) + (1 - a) * x with a = sigmoid(mix_factor); in place, except in training."""
+        """Return a * (x + time_stack(x)) + (1 - a) * x with a = sigmoid(mix_factor); changes x, except in training."""
         amount = torch.sigmoid(comfy.ops.cast_to_input(self.mix_factor, x))
         if torch.is_grad_enabled():
             return x + amount * self.time_stack(x)
@@ -175,7 +181,7 @@ class ReferenceAttention(nn.Module):
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         features = rearrange(features, "b c l h w -> b (l h w) c")
-        # one copy for all frames: the frames of a slice are one long query
+        # Compute keys and values once for all frames; the frames of a slice are joined into one query sequence.
         k, v = self.to_k(features), self.to_v(features)
 
         def attend(frames: Tensor) -> Tensor:
@@ -188,7 +194,7 @@ class ReferenceAttention(nn.Module):
 
 
 class ReferenceConv(nn.Module):
-    """Adds the first picture's features to the first frame and the last picture's to the last, in place."""
+    """Adds features of the first picture to the first frame and features of the last picture to the last frame, in place."""
 
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
@@ -202,7 +208,7 @@ class ReferenceConv(nn.Module):
 
 
 class EncoderLevel(nn.Module):
-    """Residual blocks on pictures, then, but at the coarsest level, a halving."""
+    """Residual blocks on pictures, followed at all but the coarsest level by a halving of the size."""
 
     def __init__(self, widths: list[int], is_coarsest: bool, layers: Layers) -> None:
         super().__init__()
@@ -211,7 +217,7 @@ class EncoderLevel(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Stable Diffusion's encoder, on pictures (N, C, H, W)."""
+    """Stable Diffusion's VAE encoder, for pictures (N, C, H, W)."""
 
     def __init__(self, params: VideoVAEParams, layers: Layers) -> None:
         super().__init__()
@@ -233,7 +239,7 @@ class Encoder(nn.Module):
         self.conv_out = layers.conv2d(width, 2 * params.z_channels, 3, padding=1)
 
     def features(self, pictures: Tensor) -> list[Tensor]:
-        """What the decoder looks at: each level's output before it is halved, then that of `conv_in`."""
+        """Return the features that the decoder reads: the output of each level before halving, then that of `conv_in`."""
         x = first = self.conv_in(channels_last_on_cpu(pictures))
         kept = []
         for level in cast("list[EncoderLevel]", list(self.down)):
@@ -252,7 +258,7 @@ class Encoder(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Residual blocks on a video, then, but at the finest level, a doubling of each frame."""
+    """Residual blocks on a video, followed at all but the finest level by a doubling of the frames' size."""
 
     def __init__(self, widths: list[int], is_finest: bool, layers: Layers) -> None:
         super().__init__()
@@ -261,7 +267,7 @@ class DecoderLevel(nn.Module):
 
 
 class TimeMixedConv(nn.Module):
-    """A convolution on each frame, then one over three frames."""
+    """A convolution of each frame, then a convolution over three neighbouring frames."""
 
     def __init__(self, in_channels: int, out_channels: int, layers: Layers) -> None:
         super().__init__()
@@ -273,7 +279,7 @@ class TimeMixedConv(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent video to pixels, with or without the reference pictures' features."""
+    """Decodes a latent video to pixels, with or without features of the reference pictures."""
 
     def __init__(self, params: VideoVAEParams, layers: Layers) -> None:
         super().__init__()
@@ -304,11 +310,11 @@ class Decoder(nn.Module):
     def forward(self, latent: Tensor, features: list[Tensor] | None) -> Tensor:
         x = channels_last_on_cpu(latent)
         for step in self.steps(features):
-            x = step(x)  # x is the only reference: what a step no longer needs is freed
+            x = step(x)  # no other variable holds the previous x, so its memory is freed here
         return x
 
     def steps(self, features: list[Tensor] | None) -> Iterator[Step]:
-        """All that happens to the video (B, C, T, H, W), in order."""
+        """Yield the functions that turn the latent video into pixels, (B, C, T, H, W) -> (B, C, T, H, W), in order."""
         yield from _block_steps(self.mid.values(), self.conv_in)
         enlarge: list[Step] = []
         for index, level in reversed(list(enumerate(cast("list[DecoderLevel]", list(self.up))))):
@@ -323,7 +329,7 @@ class Decoder(nn.Module):
 
 
 def _block_steps(blocks: Iterable[nn.Module], *before: Step) -> Iterator[Step]:
-    """The blocks, with what comes before them run on the same slices as the first."""
+    """Yield the blocks as steps; the functions `before` run together with the first block, on the same few frames."""
     for block in blocks:
         yield partial(per_frames, [*before, block])
         before = ()
@@ -332,14 +338,14 @@ def _block_steps(blocks: Iterable[nn.Module], *before: Step) -> Iterator[Step]:
 
 
 class VideoAutoencoder(nn.Module):
-    """The video VAE. Pixels are in [-1, 1]; latents are unscaled (the host's latent format scales them)."""
+    """The video VAE. Pixels are in [-1, 1]; latents are not scaled (ComfyUI's latent format of the MODEL scales them)."""
 
     def __init__(
         self,
         params: VideoVAEParams,
         dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        operations: Any = None,
+        device: torch.device | None = None,
+        operations: type = comfy.ops.disable_weight_init,
     ) -> None:
         super().__init__()
         layers = Layers.of(dtype, device, operations)
@@ -349,7 +355,7 @@ class VideoAutoencoder(nn.Module):
         self.post_quant_conv = layers.conv2d(params.z_channels, params.z_channels, 1)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Encode each frame by itself: (B, 3, T, H, W) in [-1, 1] -> the posterior's mean, (B, 4, T, H/8, W/8)."""
+        """Encode each frame separately: (B, 3, T, H, W) in [-1, 1] -> the posterior's mean, (B, 4, T, H/8, W/8)."""
         return per_frames([self.encoder, self.quant_conv], pixels).chunk(2, dim=1)[0]
 
     def decode(self, latent: Tensor, references: Tensor | None = None) -> Tensor:
@@ -358,18 +364,19 @@ class VideoAutoencoder(nn.Module):
         Args:
             latent: (B, 4, T, h, w), unscaled; any T.
             references: (B or 1, 3, 2, 8h, 8w) in [-1, 1], the pictures that the first and the last frame show.
-                Without them this is a plain video VAE, which invents what the latent does not say.
+                None decodes from the latent alone; fine details are then made up.
 
         Returns:
-            (B, 3, T, 8h, 8w), about [-1, 1], not clamped.
+            (B, 3, T, 8h, 8w), about in [-1, 1], not clamped.
         """
         if references is None:
-            # with references the released program leaves post_quant_conv out, and the decoder was tuned to that
+            # Only here: the original skips post_quant_conv when it has reference pictures, and the decoder was
+            # trained that way.
             return self.decoder(per_frames([self.post_quant_conv], latent), None)
         features = self.reference_features(references.to(latent))
         return self.decoder(latent, [feature.expand(len(latent), -1, -1, -1, -1) for feature in features])
 
     def reference_features(self, references: Tensor) -> list[Tensor]:
-        """Both pictures' features, each (B, C, 2, H, W), finest level first and that of `conv_in` last."""
+        """Return the features of both pictures, (B, C, 2, H, W) each, finest level first, then those of `conv_in`."""
         pictures = [self.encoder.features(picture) for picture in references.unbind(dim=2)]
         return [torch.stack(pair, dim=2) for pair in zip(*pictures, strict=True)]

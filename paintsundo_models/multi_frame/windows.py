@@ -1,4 +1,6 @@
-"""The three temporal windows: spatial self-attention that also reads other frames. In the released weights, off by default.
+"""The three temporal windows, with which the spatial self-attention also reads other frames.
+
+The released weights were trained with them; the original does not use them, and neither do the nodes by default.
 
 Source: Paints-UNDO, diffusers_vdm/attention.py.
 """
@@ -13,9 +15,10 @@ TEMPORAL_WINDOWS = ("prv", "first", "roll")
 
 
 def other_frames(x: Tensor, window: str) -> Tensor:
-    """The frames whose keys and values each frame reads as well: (B, T, N, C) -> (B, T, M, C).
+    """Return for each frame the tokens of the other frames that it also reads: (B, T, N, C) -> (B, T, M, C).
 
-    "prv": the frame before (frame 0 reads only itself again). "first": frame 0. "roll": the frames before and after, cyclic.
+    "prv": the frame before; frame 0 has none and reads itself twice. "first": frame 0. "roll": the frames before and
+    after, where the last frame is the one before frame 0.
     """
     if window == "prv":
         return torch.cat([x[:, :1], x[:, :-1]], dim=1)
@@ -25,7 +28,7 @@ def other_frames(x: Tensor, window: str) -> Tensor:
 
 
 class TemporalWindow:
-    """attn1 patch of the host: extends the context of the spatial self-attentions by other_frames."""
+    """attn1 patch for a MODEL: adds other_frames to the tokens that the spatial self-attentions read."""
 
     def __init__(self, window: str) -> None:
         if window not in TEMPORAL_WINDOWS:
