@@ -1,4 +1,4 @@
-"""Nodes of the multi-frame model: the native path's conditioning, sampler, schedule and options, and a segment in one step."""
+"""Nodes that make a segment: the conditioning for any sampler, and a node that does everything from pictures to frames."""
 
 import comfy.samplers
 from comfy_api.latest import io
@@ -20,41 +20,43 @@ from .previews import box_of, cut_shown
 
 
 def picture_inputs() -> list[io.Image.Input]:
-    """The two pictures between which the frames are made."""
+    """Make the inputs for the first and the last picture of a segment."""
     return [
         io.Image.Input(
             "start_image",
-            tooltip="The more finished picture: frame 1. One picture; Keyframe Pairs gives lists of them.",
+            tooltip="The more finished picture, which becomes frame 1. One picture of any size, as Keyframe Pairs outputs it.",
         ),
         io.Image.Input(
-            "end_image", tooltip="The earlier stage: frame 16. Cut to the same size as the first."
+            "end_image",
+            tooltip="The earlier stage, which becomes frame 16. It is resized and cropped to the size of the first.",
         ),
     ]
 
 
 def segment_inputs() -> list:
-    """What both ways of conditioning can set."""
+    """Make the inputs that both nodes of this file end with."""
     return [
         io.Int.Input(
             "fs",
             default=DEFAULT_FS,
             min=1,
             max=30,
-            tooltip="The frame-rate number of the training. 3 is what the reference always uses. Low: larger steps between frames; "
-            "high: smaller ones. It does not change the number of frames.",
+            tooltip="The frame-rate number of the training, 1 to 30. 3: as in the original program. Lower: larger changes between "
+            "frames; higher: smaller ones. It does not change the number of frames.",
         ),
         io.Combo.Input(
             "resolution",
             options=list(RESOLUTIONS),
             default=NEAREST_TRAINED,
-            tooltip="Width x height of the frames. The model was trained on four sizes, and the nearest fits best. The size of the "
-            "pictures (on a grid of 64) shows more detail, and takes memory and time as its area grows.",
+            tooltip="Width x height of the frames in pixels. nearest trained size: the one of the four sizes of the training that fits "
+            "the picture best. size of the pictures: the picture's size, rounded to multiples of 64; more detail, but memory and "
+            "time grow with the area.",
         ),
     ]
 
 
 class InterpolationConditioning(io.ComfyNode):
-    """What turns the host's samplers into an interpolator of two pictures."""
+    """Add two pictures to prompts, so that the host's samplers make the frames between them."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -62,13 +64,17 @@ class InterpolationConditioning(io.ComfyNode):
             node_id="PaintsUndoInterpolationConditioning",
             display_name="Interpolation Conditioning",
             category=CATEGORY,
-            description="Adds two pictures to prompts, for SamplerCustom (reference: PaintsUndo DDIM Sampler, trailing, 50 steps, "
-            "cfg 7.5) or KSampler, and VAE Decode.",
+            description="Adds two pictures to prompts, so that SamplerCustom or KSampler, and VAE Decode, make the frames between them. "
+            "The original program samples with the PaintsUndo DDIM Sampler, the trailing schedule, 50 steps, cfg 7.5.",
             inputs=[
                 io.Conditioning.Input(
-                    "positive", tooltip="CLIP Text Encode with the multi-frame model's CLIP. Keep it general."
+                    "positive",
+                    tooltip="CLIP Text Encode of a general prompt, with the CLIP of the PaintsUndo Multi-Frame Loader.",
                 ),
-                io.Conditioning.Input("negative", tooltip='CLIP Text Encode of "" in the reference.'),
+                io.Conditioning.Input(
+                    "negative",
+                    tooltip="CLIP Text Encode with the same CLIP. The original program uses the empty text.",
+                ),
                 io.ClipVision.Input(
                     "clip_vision", tooltip="CLIP_VISION of the PaintsUndo Multi-Frame Loader."
                 ),
@@ -79,12 +85,13 @@ class InterpolationConditioning(io.ComfyNode):
             outputs=[
                 io.Conditioning.Output(display_name="positive", tooltip="The prompt with both pictures."),
                 io.Conditioning.Output(
-                    display_name="negative", tooltip="The negative prompt with grey pictures."
+                    display_name="negative",
+                    tooltip="The negative prompt with both pictures, which the vision encoder sees as grey.",
                 ),
                 io.Latent.Output(display_name="latent", tooltip="Empty latent of 16 frames."),
                 io.Vae.Output(
                     display_name="VAE",
-                    tooltip="The VAE that knows both pictures: decode with this one, or the frames lose the pictures' detail.",
+                    tooltip="The VAE that knows both pictures. Decode with this one: with another, the frames lose the pictures' detail.",
                 ),
             ],
         )
@@ -109,7 +116,7 @@ class InterpolationConditioning(io.ComfyNode):
 
 
 class Interpolate(io.ComfyNode):
-    """A segment in one step."""
+    """Make a segment: 16 frames from one picture to another."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -117,8 +124,8 @@ class Interpolate(io.ComfyNode):
             node_id="PaintsUndoInterpolate",
             display_name="Interpolate Keyframes",
             category=CATEGORY,
-            description="Makes 16 frames from one picture to the other. Behind Keyframe Pairs it runs once a pair. Where the frames' "
-            "size cuts the picture, it shows what is lost.",
+            description="Makes 16 frames from one picture to the other. Behind Keyframe Pairs it runs once for each pair. If the frames' "
+            "size crops the picture, the node shows what is cut off.",
             inputs=[
                 model_input(),
                 io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Multi-Frame Loader."),
@@ -131,14 +138,14 @@ class Interpolate(io.ComfyNode):
                     "prompt",
                     default=DEFAULT_SEGMENT_PROMPT,
                     multiline=True,
-                    tooltip="Keep it general (1girl, 1boy, or nothing, then: masterpiece, best quality). Not the tags of the picture: "
-                    "they name things that early stages do not have yet, and the model would paint them in.",
+                    tooltip="A general prompt: 1girl, 1boy or nothing, then masterpiece, best quality; at most 75 tokens. Do not use the "
+                    "tags of the picture: they name things that early stages do not have yet, and the model would paint them in.",
                 ),
                 io.String.Input(
                     "negative_prompt",
                     default="",
                     multiline=True,
-                    tooltip="What must not appear. Empty: the reference.",
+                    tooltip="What must not appear; at most 75 tokens. Empty: as in the original program.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -146,14 +153,15 @@ class Interpolate(io.ComfyNode):
                     min=0,
                     max=SEED_MAX,
                     control_after_generate=True,
-                    tooltip="Noise of this segment; Keyframe Pairs gives each pair its own. Change one segment's to re-roll it alone.",
+                    tooltip="Seed of the noise of this segment. Another number gives other strokes; the same number makes the same frames "
+                    "again. Keyframe Pairs outputs a different seed for each pair.",
                 ),
                 io.Int.Input(
                     "steps",
                     default=DEFAULT_SEGMENT_STEPS,
                     min=1,
                     max=1000,
-                    tooltip="Sampling steps; time grows with them. 50: the reference. Fewer are faster and rougher.",
+                    tooltip="Sampling steps, 1 to 1000. Fewer are faster and rougher. 50: as in the original program.",
                 ),
                 io.Float.Input(
                     "cfg",
@@ -161,25 +169,27 @@ class Interpolate(io.ComfyNode):
                     min=0.0,
                     max=30.0,
                     step=0.1,
-                    tooltip="How strongly prompt and pictures rule. 1: freely, and twice as fast. 7.5: the reference. High: hard contrast.",
+                    tooltip="How strongly prompt and pictures act, 0 to 30. 1: no guidance, and twice as fast. 7.5: as in the original "
+                    "program. High: hard contrast.",
                 ),
                 io.Combo.Input(
                     "sampler_name",
                     options=[REFERENCE_SAMPLER, *comfy.samplers.KSampler.SAMPLERS],
                     default=REFERENCE_SAMPLER,
-                    tooltip="paintsundo_ddim is the reference's sampler; every other of ComfyUI's works too.",
+                    tooltip="The sampler. paintsundo_ddim: as in the original program. All of ComfyUI's samplers work too.",
                 ),
                 io.Combo.Input(
                     "scheduler",
                     options=[REFERENCE_SCHEDULER, *comfy.samplers.KSampler.SCHEDULERS],
                     default=REFERENCE_SCHEDULER,
-                    tooltip="How the noise falls from step to step; trailing is the reference's.",
+                    tooltip="How the noise falls from step to step. trailing: as in the original program.",
                 ),
                 *segment_inputs(),
             ],
             outputs=[
                 io.Image.Output(
-                    display_name="frames", tooltip="16 frames in undo order, from start_image to end_image."
+                    display_name="frames",
+                    tooltip="One segment: 16 frames in undo order, from start_image to end_image.",
                 )
             ],
         )

@@ -1,4 +1,4 @@
-"""Nodes of the single-frame model: the native path's conditioning, and keyframes in one step."""
+"""Nodes of the single-frame model: the conditioning for KSampler, and nodes that do everything from picture to keyframes."""
 
 from typing import Any
 
@@ -23,22 +23,22 @@ from ..paintsundo_models.pictures import sizes
 from .previews import results_shown
 
 STEPS_MEANING = (
-    f"0 is the finished picture, {OPERATION_STEP_MAX} the first stroke on the white canvas; about 400 loses the shading, "
-    "about 800 the colours, about 950 leaves a rough sketch"
+    f"0 is the finished picture, at about 400 the shading is gone, at about 800 the colours, about 950 leaves a rough sketch, "
+    f"{OPERATION_STEP_MAX} is the first stroke on the white canvas"
 )
 
 
 def image_input() -> io.Image.Input:
-    """The finished picture."""
+    """Make the input for the finished picture."""
     return io.Image.Input(
         "image",
-        tooltip="The finished picture, one, of any size. It is resized to width x height and its overhang cut off; transparent "
+        tooltip="The finished picture: one picture of any size. It is resized and cropped to width x height. Transparent "
         "parts become white.",
     )
 
 
 def size_inputs() -> list[io.Int.Input]:
-    """Width and height of the keyframes."""
+    """Make the inputs for width and height of the keyframes."""
     return [
         io.Int.Input(
             name,
@@ -46,25 +46,26 @@ def size_inputs() -> list[io.Int.Input]:
             min=0,
             max=KEYFRAME_MAX_SIDE,
             step=GRID,
-            tooltip=f"{name.capitalize()} of the keyframes in pixels, a multiple of 64. 0: by the picture's own shape, at about "
-            "the 512x640 pixels of the training (at most a third more). Larger shows more detail, takes more memory and may repeat things.",
+            tooltip=f"{name.capitalize()} of the keyframes in pixels, 0 to 2048, a multiple of 64. 0: follows the picture's shape, at "
+            "about the area of 512 x 640, the size of the training (at most a third more). Larger: more detail, more memory and "
+            "time, and things may repeat.",
         )
         for name in ("width", "height")
     ]
 
 
 def operation_steps_input() -> io.String.Input:
-    """Several operation steps as text."""
+    """Make the input for several operation steps as text."""
     return io.String.Input(
         "operation_steps",
         default=DEFAULT_OPERATION_STEPS,
-        tooltip=f"One keyframe each: whole numbers separated by commas or spaces; {STEPS_MEANING}. They are sorted, and each counts once. "
-        "5 to 7 make a good video.",
+        tooltip="How many undos the keyframes lie before the finished picture: whole numbers from 0 to 999, separated by commas or "
+        f"spaces, one for each keyframe. {STEPS_MEANING}. They are sorted, and each counts once. 5 to 7 make a good video.",
     )
 
 
 def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> list:
-    """The inputs that both prediction nodes share, with their own input for the operation step."""
+    """Make the inputs of both prediction nodes around the node's own input for the operation step."""
     return [
         io.Model.Input(
             "model", tooltip="MODEL of the PaintsUndo Single-Frame Loader; LoRAs for SD 1.5 may lie between."
@@ -77,14 +78,14 @@ def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> l
             "prompt",
             default="",
             multiline=True,
-            tooltip="Tags that say what the picture shows, as Tag Picture (WD14) writes them. Read literally, at most 75 tokens. "
-            "Empty works, with vaguer sketches.",
+            tooltip="Tags that say what the picture shows, as Tag Picture (WD14) writes them; at most 75 tokens. They are read "
+            "literally, without emphasis syntax. Empty works, with vaguer sketches.",
         ),
         io.String.Input(
             "negative_prompt",
             default=DEFAULT_KEYFRAME_NEGATIVE,
             multiline=True,
-            tooltip="Tags of what must not appear. The default is the reference's.",
+            tooltip="Tags of what must not appear; at most 75 tokens. The default is the original program's.",
         ),
         *size_inputs(),
         *sampling_inputs(),
@@ -92,7 +93,7 @@ def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> l
 
 
 def sampling_inputs() -> list:
-    """How to sample."""
+    """Make the inputs for sampling."""
     return [
         io.Int.Input(
             "seed",
@@ -100,15 +101,15 @@ def sampling_inputs() -> list:
             min=0,
             max=SEED_MAX,
             control_after_generate=True,
-            tooltip="The noise that all keyframes of a picture share. Another number, another way to paint it; the same number, "
-            "the same keyframes, one by one or together.",
+            tooltip="Seed of the noise that all keyframes share. Another number paints the picture another way; the same number "
+            "makes the same keyframes again, together or one by one.",
         ),
         io.Int.Input(
             "steps",
             default=DEFAULT_KEYFRAME_STEPS,
             min=1,
             max=1000,
-            tooltip="Sampling steps. 50: the reference. Fewer are faster and rougher; time grows with them.",
+            tooltip="Sampling steps, 1 to 1000. Fewer are faster and rougher. 50: as in the original program.",
         ),
         io.Float.Input(
             "cfg",
@@ -116,20 +117,21 @@ def sampling_inputs() -> list:
             min=0.0,
             max=30.0,
             step=0.1,
-            tooltip="How strongly the prompt rules. 1: not at all, and twice as fast. 3: the reference. High: hard, burnt colours.",
+            tooltip="How strongly the prompt acts, 0 to 30. 1: no guidance, and twice as fast. 3: as in the original program. High: "
+            "hard, burnt colours.",
         ),
         io.Combo.Input(
             "sampler_name",
             options=comfy.samplers.KSampler.SAMPLERS,
             default="dpmpp_2m",
-            tooltip="The sampler; dpmpp_2m is the reference's. Ancestral and SDE samplers run keyframe by keyframe, so that they "
-            "stay alike.",
+            tooltip="The sampler. dpmpp_2m: as in the original program. Ancestral and SDE samplers run keyframe by keyframe, so that "
+            "all keyframes get the same noise.",
         ),
         io.Combo.Input(
             "scheduler",
             options=comfy.samplers.KSampler.SCHEDULERS,
             default="karras",
-            tooltip="How the noise falls from step to step; karras is the reference's.",
+            tooltip="How the noise falls from step to step. karras: as in the original program.",
         ),
     ]
 
@@ -137,7 +139,10 @@ def sampling_inputs() -> list:
 def check_sizes_and_steps(
     width: int | None, height: int | None, operation_steps: str | None = None
 ) -> bool | str:
-    """For validate_inputs, so that nothing runs in vain; None means linked, known only later."""
+    """Return True if sizes and operation steps are valid, else a message, for validate_inputs.
+
+    None means that the input is linked: its value is known only when the node runs.
+    """
     try:
         sizes.check_keyframe_sides(width or 0, height or 0)
         if operation_steps is not None:
@@ -148,7 +153,7 @@ def check_sizes_and_steps(
 
 
 class KeyframeConditioning(io.ComfyNode):
-    """What turns the host's KSampler into a predictor of keyframes."""
+    """Add the finished picture and the operation steps to prompts, so that KSampler predicts keyframes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -156,13 +161,16 @@ class KeyframeConditioning(io.ComfyNode):
             node_id="PaintsUndoKeyframeConditioning",
             display_name="Keyframe Conditioning",
             category="PaintsUndo/keyframes",
-            description="Adds the finished picture and the operation steps to prompts, for KSampler (reference: dpmpp_2m, karras, "
-            "50 steps, cfg 3) and VAE Decode.",
+            description="Adds the finished picture and the operation steps to prompts, so that KSampler and VAE Decode make keyframes. "
+            "The original program samples with dpmpp_2m, karras, 50 steps, cfg 3.",
             inputs=[
                 io.Conditioning.Input(
-                    "positive", tooltip="CLIP Text Encode of the tags, with the single-frame model's CLIP."
+                    "positive",
+                    tooltip="CLIP Text Encode of the tags, with the CLIP of the PaintsUndo Single-Frame Loader.",
                 ),
-                io.Conditioning.Input("negative", tooltip="CLIP Text Encode of what must not appear."),
+                io.Conditioning.Input(
+                    "negative", tooltip="CLIP Text Encode of what must not appear, with the same CLIP."
+                ),
                 io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Single-Frame Loader."),
                 image_input(),
                 operation_steps_input(),
@@ -175,7 +183,7 @@ class KeyframeConditioning(io.ComfyNode):
                 io.Conditioning.Output(display_name="negative", tooltip="The negative prompt with the same."),
                 io.Latent.Output(
                     display_name="latent",
-                    tooltip="One empty latent for each operation step, rising; all share one noise.",
+                    tooltip="One empty latent for each operation step, in rising order. All share one noise.",
                 ),
             ],
         )
@@ -203,7 +211,7 @@ class KeyframeConditioning(io.ComfyNode):
 
 
 class PredictKeyframe(io.ComfyNode):
-    """One keyframe at one operation step."""
+    """Predict one keyframe at one operation step."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -211,17 +219,22 @@ class PredictKeyframe(io.ComfyNode):
             node_id="PaintsUndoPredictKeyframe",
             display_name="Predict Keyframe",
             category="PaintsUndo/keyframes",
-            description="Paints the picture as it was at one operation step, and shows it, with what was cut off where anything was.",
+            description="Paints the picture as it was at one operation step. The node shows the keyframe and, if the picture was cropped, "
+            "what was cut off.",
             inputs=prediction_inputs(
                 io.Int.Input(
                     "operation_step",
                     default=500,
                     min=0,
                     max=OPERATION_STEP_MAX,
-                    tooltip=f"How many undos: {STEPS_MEANING}.",
+                    tooltip=f"How many undos the keyframe lies before the finished picture, 0 to 999. {STEPS_MEANING}.",
                 )
             ),
-            outputs=[io.Image.Output(display_name="keyframe", tooltip="One picture, width x height.")],
+            outputs=[
+                io.Image.Output(
+                    display_name="keyframe", tooltip="The keyframe: one picture of width x height pixels."
+                )
+            ],
         )
 
     @classmethod
@@ -235,7 +248,7 @@ class PredictKeyframe(io.ComfyNode):
 
 
 class PredictKeyframes(io.ComfyNode):
-    """Several keyframes that belong together."""
+    """Predict several keyframes from one noise."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -243,15 +256,17 @@ class PredictKeyframes(io.ComfyNode):
             node_id="PaintsUndoPredictKeyframes",
             display_name="Predict Keyframes",
             category="PaintsUndo/keyframes",
-            description="Paints the picture as it was at several operation steps, with one noise, so that they belong together. "
-            "Shows them, with what was cut off where anything was.",
+            description="Paints the picture as it was at several operation steps, all from one noise, so that the keyframes look alike. "
+            "The node shows them and, if the picture was cropped, what was cut off.",
             inputs=prediction_inputs(operation_steps_input()),
             outputs=[
                 io.Image.Output(
-                    display_name="keyframes", tooltip="Batch in undo order: one picture a step, rising."
+                    display_name="keyframes",
+                    tooltip="Batch in undo order: one picture for each operation step, in rising order.",
                 ),
                 io.String.Output(
-                    display_name="operation_steps", tooltip="The steps as they were used: sorted, each once."
+                    display_name="operation_steps",
+                    tooltip="The operation steps of the keyframes as text: sorted, each once.",
                 ),
             ],
         )
