@@ -1,4 +1,4 @@
-"""The whole chain from picture to video file, and its two halves, through the functions that the nodes call."""
+"""Measurement of the whole chain from picture to video file, through the functions that the nodes call."""
 
 import tempfile
 import time
@@ -30,7 +30,7 @@ KEYFRAME_SAMPLER, KEYFRAME_SCHEDULER = "dpmpp_2m", "karras"
 
 
 def make_keyframes(single: SingleFrame, image: Tensor, operation_steps: Sequence[int], steps: int) -> Tensor:
-    """Keyframes of a picture (1, H, W, 3) at its own size, (N, H, W, 3)."""
+    """Make the keyframes of a picture (1, H, W, 3), at the picture's size: (N, H, W, 3)."""
     height, width = image.shape[1:3]
     settings = SamplerSettings(
         constants.DEFAULT_KEYFRAME_SEED,
@@ -44,7 +44,7 @@ def make_keyframes(single: SingleFrame, image: Tensor, operation_steps: Sequence
 
 
 def make_segments(multi: MultiFrame, pictures: Tensor, resolution: str, steps: int) -> list[Tensor]:
-    """A segment between each two neighbours of the pictures (N, H, W, 3)."""
+    """Make a segment between each two neighbours of the pictures (N, H, W, 3)."""
     segments = []
     for index, pair in enumerate(pairwise(pictures.split(1))):
         settings = SamplerSettings(
@@ -59,7 +59,7 @@ def make_segments(multi: MultiFrame, pictures: Tensor, resolution: str, steps: i
 
 
 def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
-    """Order the frames and write them to a file that is then deleted, as the last node does."""
+    """Order the frames and write a video file, as the video node does; then delete the file."""
     rate = timeline.frame_rate(constants.DEFAULT_FPS)
     frames = assemble(segments, AssemblySettings(rate), pictures).played
     name, kind = next(iter(video_files.VIDEO_FORMATS.items()))
@@ -70,13 +70,13 @@ def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
 def measure_chain(
     single: SingleFrame, multi: MultiFrame, setting: Setting, flops: Mapping[str, float]
 ) -> list[Row]:
-    """Run the chain once: a row for the keyframes, the segments, the file and the whole.
+    """Run the chain once; return a row each for keyframes, segments, file and the whole chain.
 
     Args:
         single: the single-frame model.
         multi: the multi-frame model.
         setting: sizes and steps.
-        flops: from count.chain_flops.
+        flops: operations, from count.chain_flops.
     """
     mm.unload_all_models()
     mm.soft_empty_cache()
@@ -93,7 +93,7 @@ def measure_chain(
         save_video(pictures, segments)
         clock.append(time.perf_counter())
     parts = [end - start for start, end in pairwise(clock)]
-    # On a GPU the weights come and go within the run, and are part of the peak already.
+    # On a GPU the weights are loaded and freed during the run, so the measured peak includes them already.
     weights = None if torch.cuda.is_available() else _weights(single, multi)
     return [
         Row("all keyframes", parts[0], flops["keyframes"]),

@@ -1,8 +1,8 @@
-"""Our networks against the original program's: `python benchmarks/compare_reference.py PATH`, PATH a checkout of Paints-UNDO.
+"""Compare our networks with those of the original program: `python benchmarks/compare_reference.py PATH`.
 
-Both sides get the same full-size weights, made on the spot, the same inputs and float32, on the CPU in one process,
-taking turns. The checkout's modules are imported from where it lies; nothing of it is part of this repository. It needs
-the package diffusers in ComfyUI's Python; where xformers is missing, its attention is torch's own here.
+PATH is a checkout of Paints-UNDO. Both sides run alternately in one process on the CPU, in float32, with the same
+full-size weights and inputs. The checkout's modules are imported from PATH; none of its code is in this repository.
+The comparison needs the package diffusers in ComfyUI's Python. Where xformers is missing, torch's attention replaces it.
 """
 
 import argparse
@@ -51,16 +51,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compare with the checkout that the options name."""
+    """Compare our networks with the checkout that the options name."""
     prepare(options.threads)
     compare(options, make_importable(options.path.resolve()))
 
 
 def make_importable(path: Path) -> str:
-    """Put the checkout on the path, with a stand-in for xformers where it is missing; return what is used.
+    """Make the checkout's modules importable, with torch's attention where xformers is missing.
+
+    Returns:
+        A sentence about the packages that the checkout's modules use.
 
     Raises:
-        ValueError: there is no such checkout, or diffusers is missing.
+        ValueError: PATH is no checkout, or diffusers is missing.
     """
     if not (path / "diffusers_vdm" / "unet.py").is_file():
         raise ValueError(f"{path} is no checkout of Paints-UNDO: it has no diffusers_vdm/unet.py.")
@@ -86,14 +89,14 @@ def make_importable(path: Path) -> str:
 
 
 def plain_attention(q: "Tensor", k: "Tensor", v: "Tensor") -> "Tensor":
-    """What xformers computes for (B, N, C), by torch; as (B, 1, N, C), for which torch has a fast kernel."""
+    """Compute xformers' attention of (B, N, C) by torch, as (B, 1, N, C) because torch has a fast kernel for four dimensions."""
     from torch.nn.functional import scaled_dot_product_attention
 
     return scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0]
 
 
 def compare(options: argparse.Namespace, about: str) -> None:
-    """Print a line for each case."""
+    """Print the table, with a line for each case as soon as it is measured."""
     import torch
 
     from benchmarks.reference_cases import CASES

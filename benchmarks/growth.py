@@ -1,4 +1,4 @@
-"""How time and memory grow with the number of keyframes, of segments and of pixels, as a picture."""
+"""Time and memory against the number of keyframes, segments and pixels: measured, and drawn as curves."""
 
 import itertools
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ class Point:
 
     x: float
     seconds: float
-    working: int | None  # bytes beyond those held before
+    working: int | None  # bytes beyond those that were held before
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Curve:
 
 
 def measure_growth(single: SingleFrame, multi: MultiFrame, setting: Setting, growth: Growth) -> list[Curve]:
-    """All curves. Each run has pictures of its own, as the pack remembers the encodings of those it has seen."""
+    """Measure all curves. Each run gets new pictures, because the pack keeps the encodings of pictures that it has seen."""
     seeds = itertools.count()
 
     def keyframes(count: int, size: Size) -> None:
@@ -70,7 +70,7 @@ def measure_growth(single: SingleFrame, multi: MultiFrame, setting: Setting, gro
 
 
 def draw(curves: list[Curve], title: str, path: Path) -> None:
-    """Write the picture, a PNG: seconds above, memory below, a column for each curve."""
+    """Draw the curves as a PNG: a column for each curve, seconds above and memory below."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""Seconds and memory of what a device does, and the rate of its matrix products."""
+"""Measurement of seconds, memory, and the rate of matrix products."""
 
 import ctypes
 import gc
@@ -16,16 +16,16 @@ from torch import nn
 from .table import Row
 
 CLEAR_REFS, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-RESET_PEAK = "5"  # what the kernel takes for "begin a new peak of resident memory"
+RESET_PEAK = "5"  # resets the peak of resident memory, VmHWM (proc(5), clear_refs)
 
 
 class Meter:
-    """Context that measures what runs in it.
+    """Context that measures the time and memory of the statements in it.
 
     Attributes:
-        seconds: of wall time.
-        working: bytes at the peak beyond those held at the beginning: on a GPU what torch has allocated, on a CPU the
-            resident memory of the process; None where the system does not tell.
+        seconds: wall time.
+        working: peak in bytes, minus the bytes held at the beginning. On a GPU these are torch's allocations, on a CPU
+            the resident memory of the process. None where the system does not report it.
     """
 
     seconds: float
@@ -59,9 +59,9 @@ def _finish() -> None:
 
 
 def _begin_peak() -> int | None:
-    """Resident bytes now, after which VmHWM counts anew; None where the kernel cannot (only Linux can)."""
+    """Reset the peak of resident memory and return the bytes resident now; None on systems other than Linux."""
     try:
-        # Freed memory goes back to the system, or the next stage would hide in it.
+        # Return freed memory to the system; otherwise the next stage would reuse it and seem to need none.
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
@@ -80,7 +80,7 @@ def _status(field: str) -> int:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the chain that can be run by itself, again and again."""
+    """A part of the chain that can be run alone and repeatedly."""
 
     name: str
     run: Callable[[], object]
@@ -89,7 +89,7 @@ class Stage:
 
 
 def measure(stage: Stage, repeats: int) -> Row:
-    """Run a stage once to warm up, then `repeats` times: the median of the seconds, the most of the memory."""
+    """Run a stage once to warm up, then `repeats` times; return the median time and the largest memory."""
     stage.run()
     meters = []
     for _ in range(repeats):
@@ -107,12 +107,12 @@ def measure(stage: Stage, repeats: int) -> Row:
 
 
 def weight_bytes(*networks: nn.Module) -> int:
-    """Bytes of the parameters of networks."""
+    """Return the bytes of the parameters of networks."""
     return sum(parameter.nbytes for network in networks for parameter in network.parameters())
 
 
 def matrix_rate(dtype: torch.dtype) -> float:
-    """FLOP a second of products of large square matrices on the host's device: the peak that can be had, not the data sheet's."""
+    """Measure FLOP a second of products of large square matrices on ComfyUI's device, the practical peak of the device."""
     device = mm.get_torch_device()
     side, rounds = (8192, 20) if device.type == "cuda" else (2048, 10)
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))

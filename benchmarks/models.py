@@ -1,4 +1,4 @@
-"""Both models as the loader nodes make them, from weights that are made on the spot, and pictures to run them on."""
+"""Both models as the loader nodes return them, with generated weights, and pictures as their inputs."""
 
 import shutil
 import tempfile
@@ -27,7 +27,7 @@ PROMPT, NEGATIVE_PROMPT = (
 
 
 class SingleFrame(NamedTuple):
-    """The single-frame loader's outputs."""
+    """Outputs of the single-frame loader."""
 
     model: comfy.model_patcher.ModelPatcher
     clip: comfy.sd.CLIP
@@ -35,7 +35,7 @@ class SingleFrame(NamedTuple):
 
 
 class MultiFrame(NamedTuple):
-    """The multi-frame loader's outputs."""
+    """Outputs of the multi-frame loader."""
 
     model: comfy.model_patcher.ModelPatcher
     clip: comfy.sd.CLIP
@@ -45,21 +45,21 @@ class MultiFrame(NamedTuple):
 
 @contextmanager
 def single_frame(setting: Setting, folder: Path) -> Iterator[SingleFrame]:
-    """The single-frame model, with its checkpoint in a temporary folder inside `folder`."""
+    """Load the single-frame model from a generated checkpoint in a temporary folder inside `folder`."""
     with _checkpoint("single_frame", setting, folder) as path:
         yield SingleFrame(*loading.load_single_frame(path, setting.weight_dtype))
 
 
 @contextmanager
 def multi_frame(setting: Setting, folder: Path) -> Iterator[MultiFrame]:
-    """The multi-frame model, likewise."""
+    """Load the multi-frame model from a generated checkpoint in a temporary folder inside `folder`."""
     with _checkpoint("multi_frame", setting, folder) as path:
         yield MultiFrame(*loading.load_multi_frame(path, setting.weight_dtype))
 
 
 @contextmanager
 def _checkpoint(model: str, setting: Setting, folder: Path) -> Iterator[Path]:
-    """Written in half precision where the networks are large: it is cast on loading, and takes 7.2 GB as it is."""
+    """Write a checkpoint in float16, because both full-size ones take 7.2 GB so; loading casts it to weight_dtype."""
     work = Path(tempfile.mkdtemp(prefix="weights_", dir=folder))
     try:
         yield write_checkpoint(work, model, setting.listing, torch.float16)
@@ -69,7 +69,7 @@ def _checkpoint(model: str, setting: Setting, folder: Path) -> Iterator[Path]:
 
 
 def picture(size: Size, seed: int = 0) -> Tensor:
-    """A picture of noise in soft colours, (1, H, W, 3) in [0, 1]; no time depends on what it shows."""
+    """Make a picture of soft random colours, (1, H, W, 3) in [0, 1]. The measured times do not depend on its content."""
     coarse = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
     return (
         torch.nn.functional.interpolate(coarse, size=size, mode="bilinear").permute(0, 2, 3, 1).contiguous()

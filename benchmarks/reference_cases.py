@@ -1,6 +1,6 @@
-"""What is compared with the original program: our networks and its own, with the same full-size weights and inputs.
+"""The cases that are compared: our networks and those of the original program, with the same full-size weights and inputs.
 
-Imported once the checkout's modules can be (see compare_reference.py). Its attention is called as it stands.
+This module imports the checkout's modules, which compare_reference.py makes importable first.
 """
 
 import json
@@ -32,7 +32,7 @@ FRAMES = 16
 
 
 class Case(NamedTuple):
-    """The same computation by both sides."""
+    """One computation, by the original program and by us."""
 
     name: str
     reference: Callable[[], Tensor]
@@ -40,15 +40,15 @@ class Case(NamedTuple):
 
 
 def released_config(part: str) -> dict[str, Any]:
-    """The part's config.json."""
+    """Return the config.json of a part."""
     return json.loads(FULL_SIZE.read_text(encoding="utf-8"))["configs"][part]
 
 
 def keyframe_cases(side: int) -> Iterator[Case]:
-    """A step of the single-frame model: the original runs its two branches one by one, ComfyUI together.
+    """Yield a step of the single-frame model. The original runs the two guidance branches in turn, ComfyUI together.
 
     Args:
-        side: of the latents.
+        side: height and width of the latents.
     """
     tensors, config = quick_part("single_frame.unet", FULL_SIZE), released_config("single_frame.unet")
     with META:
@@ -86,10 +86,12 @@ def keyframe_cases(side: int) -> Iterator[Case]:
 
 
 def video_decode_cases(side: int) -> Iterator[Case]:
-    """Decoding a segment. The original keeps the pictures' features from encoding them; our VAE makes them again.
+    """Yield the decoding of a segment, with and without the reference pictures' features.
+
+    The original keeps these features from the encoding; our VAE computes them again.
 
     Args:
-        side: of the other networks' latents; here it is half of it, as decoding is so much more work.
+        side: height and width of the other cases' latents. Decoding takes much longer, so its latents have half of it.
     """
     side //= 2
     tensors = quick_part("multi_frame.vae", FULL_SIZE)
@@ -127,10 +129,10 @@ def video_decode_cases(side: int) -> Iterator[Case]:
 
 
 def segment_cases(side: int) -> Iterator[Case]:
-    """One evaluation of the 3D UNet.
+    """Yield one evaluation of the 3D UNet.
 
     Args:
-        side: of the latents.
+        side: height and width of the latents.
     """
     tensors, config = quick_part("multi_frame.unet", FULL_SIZE), released_config("multi_frame.unet")
     with META:

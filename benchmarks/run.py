@@ -1,6 +1,7 @@
-"""Measure the chain on the device at hand: `python benchmarks/run.py`. See benchmarks/RESULTS.md.
+"""Measure the chain on this computer's device: `python benchmarks/run.py`. See benchmarks/RESULTS.md.
 
-Runs under ComfyUI's Python: the one named by COMFYUI_PATH, or one made inside this clone. Weights are made on the spot.
+The command starts itself again under the Python of a ComfyUI: the one that COMFYUI_PATH names, or one that is installed
+inside this clone. It generates the weights.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     sizes = {
         "full-size": "the real networks: at the default sizes on a GPU (the default there), stage by stage at small sizes on a CPU",
         "small": "small networks and small pictures (the default on a CPU)",
-        "quick": "the least of everything, to see that it works",
+        "quick": "small networks, one picture and one step, to see that the command works",
     }
     for name, meaning in sizes.items():
         size.add_argument(f"--{name}", dest="size", action="store_const", const=name, help=meaning)
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Count or measure, as the options say."""
+    """Count or measure, according to the options."""
     prepare(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     if options.count:
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def count(output: Path) -> None:
-    """Count operations and memory of the full-size default chain, and of other sizes."""
+    """Count operations and memory of the full-size default chain, and of single evaluations at other sizes."""
     from benchmarks.count import Count, count_rows, growth_rows
     from benchmarks.settings import DEFAULT_CHAIN, FULL_GROWTH
     from paintsundo_models.checkpoints.files import WEIGHT_DTYPES
@@ -102,7 +103,7 @@ def count(output: Path) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Measure, print and save."""
+    """Measure, print the tables and save them."""
     import torch
 
     from benchmarks.settings import choose
@@ -133,7 +134,7 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def describe(setting: "Setting") -> str:
-    """The setting in a line or two."""
+    """Return a sentence or two about the setting."""
     keyframe, segment = (f"{width}x{height}" for height, width in (setting.keyframe, setting.segment))
     count = len(setting.operation_steps)
     steps = (
@@ -145,7 +146,7 @@ def describe(setting: "Setting") -> str:
 
 
 def device() -> str:
-    """The device and what runs on it."""
+    """Return a line about the device, the versions of torch and Python, and the date."""
     import torch
 
     if torch.cuda.is_available():
@@ -168,7 +169,7 @@ def _processor() -> str:
 
 
 def save(output: Path, text: str, figures: dict) -> None:
-    """Print the text, and write it and the figures into the folder."""
+    """Print the text, and write text and figures into the folder."""
     print(f"\n{text}")
     (output / "table.md").write_text(f"{text}\n", encoding="utf-8")
     (output / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is measured: which networks, at which sizes, how often."""
+"""Settings of the measurements: networks, sizes, numbers of runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,13 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Growth:
-    """Points of the growth curves."""
+    """The points of the growth curves."""
 
     steps: int  # sampling steps of each point
-    repeats: int  # runs of each point; the last one counts
+    repeats: int  # runs of each point, of which the last is measured
     keyframe_counts: tuple[int, ...]
     segment_counts: tuple[int, ...]
-    sizes: tuple[Size, ...]  # of one keyframe, and of one segment
+    sizes: tuple[Size, ...]  # sizes of one keyframe and of one segment
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Setting:
     """One run of the benchmark."""
 
     title: str
-    listing: Path  # tensor names and shapes of the networks
+    listing: Path  # JSON file with the networks' tensor names and shapes
     weight_dtype: str  # one of checkpoints.WEIGHT_DTYPES
     keyframe: Size
     segment: Size
     operation_steps: tuple[int, ...]
-    steps: int  # sampling steps of the chain's keyframes, and of each of its segments; 0: no chain
-    repeats: int  # timed runs of a stage, after one to warm up; the median counts
+    steps: int  # sampling steps of the keyframes and of each segment in the chain; 0: the chain is not run
+    repeats: int  # timed runs of a stage, after one to warm up; the table shows their median
     growth: Growth | None
 
 
@@ -88,7 +88,7 @@ FULL_WIDTH = Setting(
 )
 
 QUICK = Setting(
-    "the least of everything, to see that it works",
+    "small networks, one picture and one step, to see that the command works",
     SMALL,
     "fp32",
     keyframe=(64, 64),
@@ -103,7 +103,7 @@ QUICK = Setting(
 
 
 def choose(size: str | None, has_gpu: bool) -> Setting:
-    """The setting for "full-size", "small", "quick" or None, the device's own default."""
+    """Return the setting for "full-size", "small" or "quick", or the device's default for None."""
     if size == "quick":
         return QUICK
     if size == "small" or (size is None and not has_gpu):

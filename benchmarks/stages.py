@@ -1,4 +1,4 @@
-"""The stages of the chain one by one, on the host's objects and through the calls that the nodes make."""
+"""The single stages of the chain, on ComfyUI's objects and through the calls that the nodes make."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ Flops = Mapping[str, float]
 
 
 def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> list[Stage]:
-    """What makes the keyframes; flops: of each stage."""
+    """Return the stages that make the keyframes; `flops` has the operations of each by name."""
     model, clip, vae = single
     keyframes, size = len(setting.operation_steps), setting.keyframe
     image, latents = picture(size), torch.randn(keyframes, 4, *_latent(size))
@@ -35,7 +35,7 @@ def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> 
 
 
 def multi_frame_stages(multi: MultiFrame, setting: Setting, flops: Flops) -> list[Stage]:
-    """What makes a segment; flops: of each stage."""
+    """Return the stages that make a segment; `flops` has the operations of each by name."""
     model, clip, vae, clip_vision = multi
     size = setting.segment
     start, end = picture(size), picture(size, 1)
@@ -97,7 +97,7 @@ def _segment_step(model: comfy.model_patcher.ModelPatcher, setting: Setting) -> 
 
 
 class Step:
-    """One evaluation of a MODEL as the host's samplers make it, positive and negative branch in one batch."""
+    """One evaluation of a MODEL as ComfyUI's samplers make it, with the positive and negative branch in one batch."""
 
     def __init__(self, model: comfy.model_patcher.ModelPatcher, x: Tensor, **conds: Tensor) -> None:
         device = mm.get_torch_device()
@@ -115,7 +115,7 @@ def _projection(model: comfy.model_patcher.ModelPatcher, tokens: Tensor) -> "Pro
 
 
 class Projection:
-    """The image projection of both branches, as the conditioning runs it once a segment."""
+    """The image projection of both branches, as the conditioning of a segment runs it."""
 
     def __init__(self, model: comfy.model_patcher.ModelPatcher, tokens: Tensor) -> None:
         self.model, self.tokens = model, tokens

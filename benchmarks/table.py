@@ -1,4 +1,4 @@
-"""The table of what was measured: its arithmetic and its text. Standard library only."""
+"""The table of the measurements: its arithmetic and its text. Standard library only."""
 
 from dataclasses import dataclass
 
@@ -10,30 +10,30 @@ NOT_KNOWN = "-"
 
 @dataclass(frozen=True)
 class Row:
-    """One stage; None is what was not, or could not be, measured."""
+    """The figures of one stage; None is a figure that is not measured."""
 
     name: str
     seconds: float | None
     flops: float
-    weights: int | None = None  # bytes of the networks at work
+    weights: int | None = None  # bytes of the networks' parameters
     working: int | None = None  # bytes at the peak beyond the weights
 
     @property
     def rate(self) -> float | None:
-        """FLOP a second; None too where there is nothing to compute."""
+        """Return FLOP a second, or None without a time or without operations."""
         return self.flops / self.seconds if self.seconds and self.flops else None
 
     def share(self, matrix_rate: float | None) -> float | None:
-        """Part of the rate at which the device multiplies large matrices, 0 to 1."""
+        """Return the rate as a share of the rate at which the device multiplies large matrices."""
         return self.rate / matrix_rate if self.rate is not None and matrix_rate else None
 
     @property
     def peak(self) -> int | None:
-        """Bytes at the peak, weights included."""
+        """Return the bytes at the peak, including the weights."""
         return None if self.working is None else self.working + (self.weights or 0)
 
     def as_dict(self, matrix_rate: float | None) -> dict[str, str | float | None]:
-        """Everything as JSON takes it, units in the names."""
+        """Return everything in types that JSON has, with units in the names."""
         return {
             "stage": self.name,
             "seconds": self.seconds,
@@ -45,7 +45,7 @@ class Row:
         }
 
     def cells(self, matrix_rate: float | None) -> list[str]:
-        """One text for each of HEADINGS."""
+        """Return the text for each of HEADINGS."""
         share = self.share(matrix_rate)
         return [
             self.name,
@@ -59,7 +59,7 @@ class Row:
 
 
 def number(value: float | None) -> str:
-    """Three digits: 0.00123, 1.23, 123, 12345; "-" for None."""
+    """Format a number with three digits, such as 0.00123, 1.23, 123 or 12345; None becomes "-"."""
     if value is None:
         return NOT_KNOWN
     if abs(value) >= 100:
@@ -68,12 +68,12 @@ def number(value: float | None) -> str:
 
 
 def markdown(rows: list[Row], matrix_rate: float | None, columns: tuple[str, ...] = HEADINGS) -> str:
-    """A Markdown table, its columns of even width so that it reads well in a terminal too.
+    """Return a Markdown table of the stages.
 
     Args:
         rows: the stages.
         matrix_rate: FLOP a second of the measured peak, or None.
-        columns: those of HEADINGS to show.
+        columns: the HEADINGS to show.
     """
     kept = [HEADINGS.index(column) for column in columns]
     cells = (row.cells(matrix_rate) for row in rows)

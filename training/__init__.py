@@ -1,1 +1,1 @@
-"""Training of small stand-in models: the pictures they learn from and the steps that make them."""
+"""Training of small checkpoints of both models, the pictures that they are trained on, and their evaluation."""

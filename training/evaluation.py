@@ -1,6 +1,7 @@
-"""How near a model's keyframes and segments come to true states: the figures, their bars, their tables. NumPy only.
+"""Figures that compare a model's keyframes and segments with true states, the bars that they have to meet, and tables.
 
-Pictures are uint8 (H, W, 3), series of them (N, H, W, 3). Errors are mean absolute differences in [0, 1].
+Pictures are uint8 (H, W, 3); several pictures are (N, H, W, 3). Errors are mean absolute differences in [0, 1]. This
+module needs NumPy only.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ KEYFRAME_STEPS = (0, 200, 400, 600, 800, 999)
 MIDDLE_STEPS = KEYFRAME_STEPS[1:-1]
 INK_BELOW = 0.94  # a pixel is ink where a channel is darker than this
 BLUR_SIGMA_PX = 1.5
-PSNR_MOST = 40.0  # or a white canvas that is met exactly carries a mean on its own
+PSNR_MOST = 40.0  # without a limit, one exactly white canvas would make a mean infinite
 
 BAR_FINISHED_DB = 22.0
 BAR_CANVAS_BRIGHTNESS = 0.97
@@ -25,28 +26,28 @@ BAR_ENDS_DB = 20.0
 
 
 def unit(pictures: np.ndarray) -> np.ndarray:
-    """uint8 -> float64 in [0, 1]."""
+    """Convert uint8 to float64 in [0, 1]."""
     return pictures.astype(np.float64) / 255
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB, at most PSNR_MOST."""
+    """Return the peak signal-to-noise ratio in dB, at most PSNR_MOST."""
     mean_square = float(np.mean((unit(one) - unit(other)) ** 2))
     return PSNR_MOST if mean_square == 0 else min(PSNR_MOST, float(-10 * np.log10(mean_square)))
 
 
 def brightness(picture: np.ndarray) -> float:
-    """Mean of all channels, in [0, 1]."""
+    """Return the mean of all channels, in [0, 1]."""
     return float(unit(picture).mean())
 
 
 def ink(picture: np.ndarray) -> float:
-    """Share of the pixels that are not white: with a channel below INK_BELOW."""
+    """Return the share of pixels that are not white, which means that a channel is below INK_BELOW."""
     return float((unit(picture) < INK_BELOW).any(axis=-1).mean())
 
 
 def blurred(picture: np.ndarray, sigma_px: float = BLUR_SIGMA_PX) -> np.ndarray:
-    """A float picture (H, W, 3) under a Gaussian; what lies outside is the nearest pixel of the edge."""
+    """Blur a float picture (H, W, 3) with a Gaussian; the pixels of the edge are repeated outside of the picture."""
     radius = int(np.ceil(3 * sigma_px))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_px) ** 2)
     kernel /= kernel.sum()
@@ -59,29 +60,29 @@ def blurred(picture: np.ndarray, sigma_px: float = BLUR_SIGMA_PX) -> np.ndarray:
 
 
 def cross_fade(start: np.ndarray, end: np.ndarray, frames: int) -> np.ndarray:
-    """Straight mixtures of two pictures, both among them: float64 (frames, H, W, 3) in [0, 1]."""
+    """Mix two pictures in equal steps, from the first to the second: float64 (frames, H, W, 3) in [0, 1]."""
     shares = np.linspace(0, 1, frames)[:, None, None, None]
     return (1 - shares) * unit(start) + shares * unit(end)
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean absolute difference of two float arrays."""
+    """Return the mean absolute difference of two float arrays."""
     return float(np.abs(one - other).mean())
 
 
 @dataclass(frozen=True)
 class KeyframeScores:
-    """One picture's keyframes; the tuples have an entry for each of KEYFRAME_STEPS. Errors are of blurred pictures.
+    """Scores of one picture's keyframes; tuples have an entry for each of KEYFRAME_STEPS. Errors are of blurred pictures.
 
     Attributes:
         index: number of the picture.
-        finished_psnr: of step 0 against the input picture.
-        canvas_brightness: of the last step.
-        errors: of the keyframe against the true state.
-        input_errors: of the input picture against the true state.
-        canvas_errors: of a white canvas against the true state.
-        ink: of the keyframe.
-        true_ink: of the true state.
+        finished_psnr: the keyframe at step 0 against the input picture.
+        canvas_brightness: brightness of the keyframe at the last step.
+        errors: the keyframe against the true state.
+        input_errors: the input picture against the true state.
+        canvas_errors: a white canvas against the true state.
+        ink: ink of the keyframe.
+        true_ink: ink of the true state.
     """
 
     index: int
@@ -95,28 +96,28 @@ class KeyframeScores:
 
     @property
     def middle_error(self) -> float:
-        """Mean error at MIDDLE_STEPS; the order of the contact sheet."""
+        """Return the mean error at MIDDLE_STEPS, by which the contact sheet chooses its cases."""
         return mean(self.errors[1:-1])
 
     def is_nearer(self, step: int) -> bool:
-        """Whether the keyframe is nearer to the true state than the input picture and than the canvas."""
+        """Tell whether the keyframe is nearer to the true state than both the input picture and the canvas are."""
         place = KEYFRAME_STEPS.index(step)
         return self.errors[place] < min(self.input_errors[place], self.canvas_errors[place])
 
 
 @dataclass(frozen=True)
 class SegmentScores:
-    """One segment between two true states.
+    """Scores of one segment between two true states.
 
     Attributes:
         index: number of the picture.
         pair: operation steps of the first and the last frame.
-        first_psnr: of the first frame against the picture that was given.
-        last_psnr: likewise of the last frame.
-        error: of the frames between them against the true states, all blurred.
-        fade_error: of a cross-fade of the two given pictures against the true states, all blurred.
-        sharp_error: as `error`, nothing blurred.
-        sharp_fade_error: as `fade_error`, nothing blurred.
+        first_psnr: the first frame against the first input picture.
+        last_psnr: the last frame against the second input picture.
+        error: the frames between them against the true states, all blurred.
+        fade_error: a cross-fade of the two input pictures against the true states, all blurred.
+        sharp_error: the same as `error` without blur.
+        sharp_fade_error: the same as `fade_error` without blur.
     """
 
     index: int
@@ -130,20 +131,20 @@ class SegmentScores:
 
     @property
     def excess(self) -> float:
-        """Error beyond the cross-fade's; the order of the contact sheet."""
+        """Return the error minus the cross-fade's, by which the contact sheet chooses its cases."""
         return self.error - self.fade_error
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """The same pictures made with the default settings and with the fast workflow's.
+    """Comparison of the same pictures made with the default settings and with those of the fast workflow.
 
     Attributes:
-        psnr: mean of the one against the other.
-        error: of those with the default settings against the true states.
-        fast_error: of the others.
-        seconds: that the default settings took.
-        fast_seconds: that the others took.
+        psnr: mean PSNR between the two.
+        error: the default settings' pictures against the true states.
+        fast_error: the fast settings' pictures against the true states.
+        seconds: time with the default settings.
+        fast_seconds: time with the fast settings.
     """
 
     psnr: float
@@ -164,7 +165,7 @@ class Figure:
 
 
 def score_keyframes(index: int, predicted: np.ndarray, truth: np.ndarray) -> KeyframeScores:
-    """Compare keyframes at KEYFRAME_STEPS with the true states, of which the first was the input."""
+    """Compare keyframes at KEYFRAME_STEPS with the true states; truth[0] was the input picture."""
     canvas = np.full_like(truth[0], 255)
     soft_input, soft_canvas = blurred(unit(truth[0])), blurred(unit(canvas))
     soft_truth = [blurred(unit(state)) for state in truth]
@@ -186,7 +187,7 @@ def score_keyframes(index: int, predicted: np.ndarray, truth: np.ndarray) -> Key
 def score_segment(
     index: int, pair: tuple[int, int], predicted: np.ndarray, truth: np.ndarray
 ) -> SegmentScores:
-    """Compare a segment's frames with the true states, of which the first and the last were given."""
+    """Compare a segment's frames with the true states; truth[0] and truth[-1] were the input pictures."""
     fade = cross_fade(truth[0], truth[-1], len(truth))[1:-1]
     made, states = unit(predicted[1:-1]), unit(truth[1:-1])
     soft_fade, soft_made, soft_states = (np.stack([*map(blurred, frames)]) for frames in (fade, made, states))
@@ -205,7 +206,15 @@ def score_segment(
 def score_deviation(
     exact: np.ndarray, fast: np.ndarray, truth: np.ndarray, seconds: float, fast_seconds: float
 ) -> Deviation:
-    """Compare what two settings make of the same input; all of the same shape."""
+    """Compare the pictures that two settings make from the same input.
+
+    Args:
+        exact: pictures made with the default settings.
+        fast: pictures made with the fast settings.
+        truth: true states; all three have one shape.
+        seconds: time that the default settings took.
+        fast_seconds: time that the fast settings took.
+    """
     return Deviation(
         psnr=mean(psnr(one, other) for one, other in zip(exact, fast, strict=True)),
         error=difference(unit(exact), unit(truth)),
@@ -216,24 +225,24 @@ def score_deviation(
 
 
 def mean(values: Iterable[float]) -> float:
-    """Mean; NaN of nothing, which meets no bar."""
+    """Return the mean, or NaN for no values; NaN meets no bar."""
     numbers = list(values)
     return sum(numbers) / len(numbers) if numbers else float("nan")
 
 
 def not_rising(values: Sequence[float]) -> list[bool]:
-    """For each two neighbours, whether the second is no larger than the first."""
+    """Tell for each two neighbours whether the second is at most as large as the first."""
     return [after <= before for before, after in zip(values, values[1:], strict=False)]
 
 
 def percent(values: Iterable[bool]) -> str:
-    """Share of what is true, such as "75.0% (3 of 4)"."""
+    """Return the share of true values as text, such as "75.0% (3 of 4)"."""
     flags = list(values)
     return f"{100 * mean(flags):.1f}% ({sum(flags)} of {len(flags)})"
 
 
 def keyframe_figures(scores: Sequence[KeyframeScores]) -> list[Figure]:
-    """What the single-frame model is held to."""
+    """Return the figures of the single-frame model with their bars."""
     finished = [score.finished_psnr for score in scores]
     canvas = [score.canvas_brightness for score in scores]
     nearer = [score.is_nearer(step) for score in scores for step in MIDDLE_STEPS]
@@ -269,7 +278,7 @@ def keyframe_figures(scores: Sequence[KeyframeScores]) -> list[Figure]:
 
 
 def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
-    """What the multi-frame model is held to."""
+    """Return the figures of the multi-frame model with their bars."""
     ends = {
         "First": [score.first_psnr for score in scores],
         "Last": [score.last_psnr for score in scores],
@@ -301,7 +310,7 @@ def segment_figures(scores: Sequence[SegmentScores]) -> list[Figure]:
 
 
 def figure_table(figures: Sequence[Figure]) -> str:
-    """Markdown table of figures."""
+    """Return a Markdown table of figures."""
     rows = [
         (figure.what, figure.measured, figure.bar, "yes" if figure.is_met else "**no**") for figure in figures
     ]
@@ -309,7 +318,7 @@ def figure_table(figures: Sequence[Figure]) -> str:
 
 
 def step_table(scores: Sequence[KeyframeScores]) -> str:
-    """Markdown table of the means at each step."""
+    """Return a Markdown table of the means at each step."""
     columns: list[Callable[[KeyframeScores], tuple[float, ...]]] = [
         lambda score: score.errors,
         lambda score: score.input_errors,
@@ -328,7 +337,7 @@ def step_table(scores: Sequence[KeyframeScores]) -> str:
 
 
 def pair_table(scores: Sequence[SegmentScores]) -> str:
-    """Markdown table of the means of each pair of steps."""
+    """Return a Markdown table of the means for each pair of steps."""
     rows = []
     for pair in sorted({score.pair for score in scores}):
         group = [score for score in scores if score.pair == pair]
@@ -353,7 +362,7 @@ def pair_table(scores: Sequence[SegmentScores]) -> str:
 
 
 def deviation_table(groups: Mapping[str, Sequence[Deviation]]) -> str:
-    """Markdown table of what the fast workflow's settings change, a line a group."""
+    """Return a Markdown table of the differences that the fast settings make, with a line for each group."""
     rows = []
     for name, group in groups.items():
         psnrs = [deviation.psnr for deviation in group]
@@ -372,7 +381,7 @@ def deviation_table(groups: Mapping[str, Sequence[Deviation]]) -> str:
 
 
 def chosen_cases(values: Sequence[float]) -> list[tuple[str, int]]:
-    """Places of the lowest, the middle and the highest value: best, typical, worst; fewer where there are fewer."""
+    """Return the indices of the lowest, middle and highest value as best, typical and worst, without repeating an index."""
     order = sorted(range(len(values)), key=lambda place: values[place])
     named = {order[-1]: "worst", order[(len(order) - 1) // 2]: "typical", order[0]: "best"}
     return [(name, place) for place, name in reversed(named.items())]

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: the page with the figures, and the contact sheets."""
+"""The page about an evaluation, with its figures and contact sheets."""
 
 import io
 import json
@@ -14,13 +14,13 @@ from . import evaluation as ev
 SHEET_BYTES = 600_000
 COLOURS = 256
 MARGIN_PX, TEXT_PX, GUTTER_PX = 6, 16, 72
-PAPER, TEXT = (226, 226, 226), (60, 60, 60)  # grey, so that a white canvas shows
+PAPER, TEXT = (226, 226, 226), (60, 60, 60)  # grey paper, so that a white canvas is visible
 FRAMES_SHOWN = (0, 3, 6, 9, 12, 15)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Pictures beside the true states: uint8 (N, H, W, 3) each."""
+    """Predicted pictures and the true states that belong to them: uint8 (N, H, W, 3) each."""
 
     truth: np.ndarray
     predicted: np.ndarray
@@ -28,15 +28,15 @@ class Compared:
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured; scores and pictures in the same order.
+    """All measurements of an evaluation; scores and pictures are in the same order.
 
     Attributes:
-        keyframes: scores of each picture.
-        keyframe_pictures: what they are of.
+        keyframes: scores of each picture's keyframes.
+        keyframe_pictures: the keyframes of each picture.
         segments: scores of each segment.
-        segment_pictures: what they are of.
-        deviations: what the fast workflow's settings change, by what is made.
-        command: how it was measured.
+        segment_pictures: the frames of each segment.
+        deviations: comparisons with the fast workflow's settings, of keyframes and of segments.
+        command: the command that measures this.
         checkpoints: names of the single-frame and of the multi-frame checkpoint.
         sampling: the number of sampling steps, in words.
         resized: sizes of results that had to be scaled to the true states' size, in words.
@@ -54,11 +54,11 @@ class Results:
 
     @property
     def figures(self) -> list[ev.Figure]:
-        """All figures with their bars."""
+        """Return all figures with their bars."""
         return ev.keyframe_figures(self.keyframes) + ev.segment_figures(self.segments)
 
     def as_json(self) -> str:
-        """The figures, and the scores of every picture and segment."""
+        """Return figures and scores of every picture and segment as a JSON document."""
         content = {
             "command": self.command,
             "checkpoints": self.checkpoints,
@@ -86,7 +86,7 @@ def write(results: Results, output: Path) -> Path:
 
 
 def page_text(results: Results) -> str:
-    """The page in Markdown."""
+    """Return the page in Markdown."""
     single, multi = results.checkpoints
     names = f"*{single}*" if single == multi else f"*{single}* and *{multi}*"
     missed = sum(not figure.is_met for figure in results.figures)
@@ -149,7 +149,7 @@ The first pictures and segments made again with the settings of `paintsundo_fast
 
 
 def keyframe_sheet(results: Results) -> Image.Image:
-    """Best, typical and worst keyframes."""
+    """Draw the contact sheet of the best, a typical and the worst picture's keyframes."""
     cases = []
     for name, place in ev.chosen_cases([score.middle_error for score in results.keyframes]):
         score = results.keyframes[place]
@@ -159,7 +159,7 @@ def keyframe_sheet(results: Results) -> Image.Image:
 
 
 def segment_sheet(results: Results) -> Image.Image:
-    """Best, typical and worst segments."""
+    """Draw the contact sheet of the best, a typical and the worst segment."""
     cases = []
     for name, place in ev.chosen_cases([score.excess for score in results.segments]):
         score, pictures = results.segments[place], results.segment_pictures[place]
@@ -173,7 +173,12 @@ def segment_sheet(results: Results) -> Image.Image:
 
 
 def sheet(columns: Sequence[str], cases: Sequence[tuple[str, Compared]]) -> Image.Image:
-    """A labelled case after the other: a row of true states, below it the row of predictions."""
+    """Draw labelled cases one below the other: for each a row of true states and a row of predictions.
+
+    Args:
+        columns: headings.
+        cases: label and pictures; both rows have as many pictures as there are columns.
+    """
     tile_width = max(pictures.truth.shape[2] for _, pictures in cases) + MARGIN_PX
     heights = [2 * (pictures.truth.shape[1] + MARGIN_PX) + TEXT_PX + MARGIN_PX for _, pictures in cases]
     size = (
@@ -198,7 +203,7 @@ def sheet(columns: Sequence[str], cases: Sequence[tuple[str, Compared]]) -> Imag
 
 
 def save_small(image: Image.Image, target: Path, most_bytes: int = SHEET_BYTES) -> None:
-    """Save a PNG of at most so many bytes: with a palette if it has to be, and then smaller."""
+    """Save a PNG of at most `most_bytes`: as it is, else with a palette, else smaller and smaller."""
     data = png(image)
     scaled = image
     while len(data) > most_bytes:
@@ -209,7 +214,7 @@ def save_small(image: Image.Image, target: Path, most_bytes: int = SHEET_BYTES) 
 
 
 def png(image: Image.Image) -> bytes:
-    """The picture as a PNG file."""
+    """Return the contents of a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

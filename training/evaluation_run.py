@@ -1,4 +1,4 @@
-"""Drives a real ComfyUI with held-out pictures: the pack's own nodes make what is compared."""
+"""The measurement: a real ComfyUI makes keyframes and segments of held-out pictures with the pack's nodes."""
 
 import argparse
 import io
@@ -43,7 +43,7 @@ LOAD, SAVE, GUIDANCE = "LoadImage", "SaveImage", "PaintsUndoGuidance"
 
 @dataclass(frozen=True)
 class Sampling:
-    """Widgets that differ from the nodes' defaults; `guidance` None: without that node."""
+    """Widgets that differ from the nodes' defaults. Without `guidance`, the guidance node is left out."""
 
     keyframes: Json = field(default_factory=dict)
     segments: Json = field(default_factory=dict)
@@ -51,10 +51,10 @@ class Sampling:
 
 
 class Evaluator:
-    """Makes pictures with the nodes of a running server.
+    """Runs the pack's nodes on a running server.
 
     Args:
-        client: of the server.
+        client: the server's client.
         single: name of the single-frame checkpoint in its loader.
         multi: name of the multi-frame checkpoint in its loader.
     """
@@ -62,10 +62,10 @@ class Evaluator:
     def __init__(self, client: ComfyClient, single: str, multi: str) -> None:
         self.client, self.single, self.multi = client, single, multi
         self.object_info = client.object_info()
-        self.resized: dict[str, None] = {}  # in the order of their appearance
+        self.resized: dict[str, None] = {}  # a dict, because it keeps the order
 
     def keyframes(self, index: int, truth: np.ndarray, sampling: Sampling) -> Compared:
-        """Keyframes of a finished picture, which is truth[0], at KEYFRAME_STEPS."""
+        """Make the keyframes of the finished picture truth[0] at KEYFRAME_STEPS."""
         prompt = {
             "load": self.node(SINGLE_LOADER, checkpoint=self.single),
             "image": self.picture(f"heldout_{index}.png", truth[0]),
@@ -84,7 +84,7 @@ class Evaluator:
         return self.compare("keyframes", prompt, truth)
 
     def segment(self, index: int, pair: tuple[int, int], truth: np.ndarray, sampling: Sampling) -> Compared:
-        """Frames between truth[0] and truth[-1]."""
+        """Make the segment between truth[0] and truth[-1]."""
         name = f"heldout_{index}_{pair[0]}_{pair[1]}"
         prompt = {
             "load": self.node(MULTI_LOADER, checkpoint=self.multi),
@@ -106,12 +106,12 @@ class Evaluator:
         return self.compare("segments", prompt, truth)
 
     def exact(self, steps: int | None) -> Sampling:
-        """The nodes' defaults, but for the number of sampling steps where it is given."""
+        """Return the nodes' defaults, with another number of sampling steps where one is given."""
         changes = {} if steps is None else {"steps": steps}
         return Sampling(changes, changes)
 
     def fast(self) -> Sampling:
-        """What the fast workflow sets."""
+        """Return the settings of the fast workflow."""
         workflow = Workflow.load(ROOT / FAST_WORKFLOW, self.object_info)
         names = ("steps", "cfg", "sampler_name", "scheduler")
         keyframes, segments = (
@@ -121,7 +121,7 @@ class Evaluator:
         return Sampling(keyframes, segments, guidance)
 
     def in_words(self, sampling: Sampling, steps: int | None) -> str:
-        """How many sampling steps both nodes take, and whether that is their default."""
+        """Say how many sampling steps both nodes take, as the page needs it."""
         if steps is not None:
             return f"except for {steps} sampling steps"
         made = (self.node(KEYFRAMES, **sampling.keyframes), self.node(INTERPOLATE, **sampling.segments))
@@ -129,20 +129,20 @@ class Evaluator:
         return f"{keyframes} sampling steps for keyframes, {segments} for segments"
 
     def node(self, node_type: str, **inputs: object) -> Json:
-        """A node of a prompt, with the defaults that the server names."""
+        """Return a node of a prompt, with the server's defaults for the widgets that are not given."""
         widgets = widgets_of(self.object_info[node_type])
         defaults = {widget.name: widget.default for widget in widgets if widget.is_sent}
         return {"class_type": node_type, "inputs": {**defaults, **inputs}}
 
     def picture(self, name: str, pixels: np.ndarray) -> Json:
-        """A node that loads a picture, which is uploaded here."""
+        """Upload a picture; return a node that loads it."""
         return self.node(
             LOAD,
             image=self.client.upload_image(png_bytes(Image.fromarray(np.ascontiguousarray(pixels))), name),
         )
 
     def compare(self, what: str, prompt: Prompt, truth: np.ndarray) -> Compared:
-        """Run a prompt whose node "make" makes as many pictures as there are true states."""
+        """Run a prompt, whose node "make" returns a picture for each true state."""
         prompt["save"] = self.node(SAVE, images=["make", 0], filename_prefix="evaluation")
         files = self.client.run(prompt)["save"]["images"]
         if len(files) != len(truth):
@@ -159,10 +159,10 @@ class Evaluator:
 
 
 def held_out_pictures(count: int) -> ProceduralSequences:
-    """Sequences of the procedural painter that the training never sees, in its sizes.
+    """Return sequences of the procedural painter that are never trained on, in the sizes of the training.
 
     Raises:
-        ValueError: so many that they would reach into the training's.
+        ValueError: there are fewer than `count`.
     """
     settings = json.loads(SETTINGS.read_text(encoding="utf-8"))
     available = settings["first_seed"] - HELD_OUT_SEED
@@ -176,13 +176,13 @@ def evaluate(installation: Installation, options: argparse.Namespace, command: s
     """Measure the checkpoints that the options name.
 
     Raises:
-        CommandError: anything that went wrong with the server, in words.
-        ValueError: more pictures are asked for than there are.
+        CommandError: the server failed; the message says how.
+        ValueError: the options ask for more pictures than there are.
     """
     source = held_out_pictures(max(options.pictures, options.segments))
     with tempfile.TemporaryDirectory(prefix="paintsundo-evaluation-") as folder, server_errors():
         server = make_server(ROOT, installation, use_cpu=True, is_painting=True)
-        # Hundreds of pictures, none of which anyone looks for among their own.
+        # Hundreds of pictures: kept in a temporary folder, and not among the user's own.
         for name in ("input", "output"):
             (Path(folder) / name).mkdir()
             server.extra_args += (f"--{name}-directory", str(Path(folder) / name))
@@ -207,7 +207,7 @@ def _measure(
     exact, fast = evaluator.exact(options.steps), evaluator.fast()
 
     def make(kind: str, compare: Callable[[Sampling], Compared], index: int) -> Compared:
-        """The pictures; the first few of a kind with the fast settings, too."""
+        """Make pictures with the default settings, and the first few of a kind with the fast settings too."""
         compared, seconds = _timed(compare, exact)
         if index < options.fast:
             quick, quick_seconds = _timed(compare, fast)
@@ -250,6 +250,6 @@ def _timed(compare: Callable[[Sampling], Compared], sampling: Sampling) -> tuple
 
 
 def _pairs(count: int) -> Sequence[tuple[int, int]]:
-    """Pairs of the default chain, which take turns."""
+    """Return `count` pairs of operation steps; the pairs of the default chain take turns."""
     pairs = default_segments()
     return [pairs[number % len(pairs)] for number in range(count)]

@@ -1,4 +1,4 @@
-"""Procedural paintings for training: a scene drawn as exactly 1000 operations on a white canvas."""
+"""Procedural paintings for training. Each is a scene drawn in exactly 1000 operations on a white canvas."""
 
 from .painting import OPERATIONS, SUBJECTS, Painting
 

@@ -8,7 +8,7 @@ WHITE = (250.0, 247.0, 240.0)
 
 
 def floor(sketch: Sketch, edge: float) -> None:
-    """A wall and a floor."""
+    """Add a wall and a floor."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(p.tone(0, rng.uniform(0.75, 0.88), 0.08))
     ground = [(-0.05, edge), (w + 0.05, edge), (w + 0.05, h + 0.05), (-0.05, h + 0.05)]
@@ -16,7 +16,7 @@ def floor(sketch: Sketch, edge: float) -> None:
 
 
 def cat(sketch: Sketch) -> None:
-    """A sitting cat seen from the front."""
+    """Add a sitting cat seen from the front."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     floor(sketch, h * rng.uniform(0.68, 0.76))
     if rng.uniform() < 0.6:
@@ -114,7 +114,7 @@ def cat_head(pen: Pen, fur: Colour, muzzle: Colour) -> int:
 
 
 def fish(sketch: Sketch) -> None:
-    """A big fish between weeds and bubbles."""
+    """Add a big fish between weeds and bubbles."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     hue = rng.uniform(190, 250)
     sketch.backdrop(p.colour(hue, 0.76, 0.09))
@@ -154,7 +154,7 @@ def fish(sketch: Sketch) -> None:
 
 
 def swimmer(pen: Pen) -> None:
-    """The fish itself, about three units long, its head at the left."""
+    """Add the fish itself, about three units long, its head at the left."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     main, fin, tall = (
         p.tone(1, rng.uniform(0.6, 0.78), 0.16),
@@ -200,7 +200,7 @@ def swimmer(pen: Pen) -> None:
 
 
 def bird(sketch: Sketch) -> None:
-    """A round bird on a branch."""
+    """Add a round bird on a branch."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(p.tone(0, 0.86, 0.08))
     if rng.uniform() < 0.5:
@@ -227,7 +227,7 @@ def branch_with_leaves(sketch: Sketch) -> float:
 
 
 def songbird(pen: Pen) -> None:
-    """The bird itself, about two units high, its feet at y = 0.95."""
+    """Add the bird itself, about two units high, its feet at y = 0.95."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     coat, chest = p.tone(1, rng.uniform(0.5, 0.7), 0.14), p.tone(2, rng.uniform(0.75, 0.88), 0.11)
     wing = mix(coat, (40, 30, 60), 0.25)

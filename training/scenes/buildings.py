@@ -8,7 +8,7 @@ from .sketch import AROUND, DETAIL, MAIN, Pen, Sketch
 def window(
     pen: Pen, x: float, y: float, size: float, glass: Colour, rank: int = DETAIL, cross: bool = True
 ) -> None:
-    """A window around (x, y)."""
+    """Add a window around (x, y)."""
     pane = pen.box(x - size, y - size * 1.15, x + size, y + size * 1.15, glass, rank, light=0, shade=0.4)
     if cross:
         pen.line([(x, y - size * 1.15), (x, y + size * 1.15)], pane, rank, width=0.8)
@@ -25,7 +25,7 @@ def window(
 
 
 def cottage(pen: Pen, wall: Colour, roof: Colour, door: Colour, glass: Colour) -> None:
-    """A house about 1.6 units wide on y = 0."""
+    """Add a house about 1.6 units wide on y = 0."""
     rng = pen.sketch.rng
     kind, high, tall = rng.randint(3), rng.uniform(0.65, 1.0), rng.uniform(0.5, 0.85)
     if rng.uniform() < 0.7:
@@ -56,13 +56,13 @@ def cottage(pen: Pen, wall: Colour, roof: Colour, door: Colour, glass: Colour) -
 
 
 def glass_colour(sketch: Sketch) -> Colour:
-    """Windows: lit at night, bluish by day."""
+    """Return the colour of window panes: lit at night, bluish by day."""
     p = sketch.palette
     return (250.0, 214.0, 110.0) if p.is_night else p.colour(220, 0.78, 0.07)
 
 
 def house(sketch: Sketch) -> None:
-    """A house on a meadow with trees, a path and a fence."""
+    """Add a house on a meadow with trees, a path and a fence."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(sky_colour(sketch), shade=0.3)
     base = h * rng.uniform(0.7, 0.78)
@@ -97,7 +97,7 @@ def house(sketch: Sketch) -> None:
 
 
 def street(sketch: Sketch) -> None:
-    """A row of narrow town houses along a pavement."""
+    """Add a row of narrow town houses along a pavement."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(sky_colour(sketch), shade=0.3)
     base = h * rng.uniform(0.78, 0.84)
@@ -124,7 +124,7 @@ def tube_post() -> list[tuple[float, float]]:
 
 
 def town_house(pen: Pen, number: int, high: float, glass: Colour) -> None:
-    """A narrow house one unit wide and `high` units up to its eaves."""
+    """Add a narrow house one unit wide and `high` units up to its eaves."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     wall, roof = (
         p.tone(number, rng.uniform(0.68, 0.88), 0.09),

@@ -1,4 +1,4 @@
-"""Draws a plan's items with Skia: three layers that grow, and the picture they make together."""
+"""Drawing of a plan's items with Skia, on three layers that together are the picture."""
 
 import numpy as np
 import skia
@@ -22,7 +22,7 @@ def _path(points: np.ndarray, closed: bool) -> skia.Path:
 
 
 class Layer:
-    """A transparent raster surface over an array that can be copied."""
+    """A transparent raster surface whose pixels are a NumPy array."""
 
     def __init__(self, width: int, height: int) -> None:
         self.pixels = np.zeros((height, width, 4), np.uint8)
@@ -32,7 +32,7 @@ class Layer:
 
     def load(self, pixels: np.ndarray | int) -> None:
         """Replace all pixels."""
-        # Skia keeps a snapshot of what it drew; without this call it would go on showing that one.
+        # Skia keeps a snapshot of the surface, and would show the old pixels without this call.
         self.surface.notifyContentWillChange(skia.Surface.kDiscard_ContentChangeMode)
         self.pixels[...] = pixels
 
@@ -44,7 +44,7 @@ class Canvas:
         self.width, self.height, self.unit = width, height, float(min(width, height))
         self.paths = [_path(s.outline, True) for s in shapes]
         for i, s in enumerate(shapes):
-            if s.within is not None:  # it covers others only where it is seen itself
+            if s.within is not None:  # a shape covers others only where it is visible itself
                 self.paths[i] = skia.Op(self.paths[i], self.paths[s.within], skia.PathOp.kIntersect_PathOp)
         self.layers = {name: Layer(width, height) for name in LAYERS}
         self.scratch, self.result = Layer(width, height), Layer(width, height)
@@ -55,11 +55,17 @@ class Canvas:
             layer.load(0)
 
     def draw(self, item: Item) -> None:
-        """Draw an item completely and for good."""
+        """Draw the whole item on its layer."""
         self._draw(self.layers[LAYER_OF.get(item.kind, "colour")].canvas, item, 1.0)
 
     def picture(self, item: Item | None, share: float, guide_opacity: float) -> np.ndarray:
-        """Return the picture with the first part of one more item on it: uint8 (height, width, 3)."""
+        """Return the picture, with a part of one more item: uint8 (height, width, 3).
+
+        Args:
+            item: drawn on a copy of its layer, so the layer stays as it is; or None.
+            share: part of the item that is drawn, 0 to 1.
+            guide_opacity: opacity of the construction lines, 0 to 1.
+        """
         touched = None
         if item is not None:
             touched = LAYER_OF.get(item.kind, "colour")
@@ -108,10 +114,10 @@ class Canvas:
             paint.setStrokeCap(skia.Paint.kRound_Cap)
             canvas.drawPath(_path(prefix(item.path, share), False), paint)
         else:
-            canvas.drawPaint(paint)  # the clip is the shape: its edge is smoothed once, not twice
+            canvas.drawPaint(paint)  # the clip is the shape; drawing its path too would smooth the edge twice
 
     def _edge(self, canvas: skia.Canvas, item: Item, offset: float, paint: skia.Paint) -> None:
-        """Paint what the shape loses when it moves by `offset` along the light's diagonal."""
+        """Paint the part of the shape that it no longer covers when it is moved by `offset` along the diagonal of the light."""
         moved = _path(item.path + offset, True)
         moved.addRect(skia.Rect.MakeLTRB(-2, -2, 5, 5))
         moved.setFillType(skia.PathFillType.kEvenOdd)
@@ -120,7 +126,7 @@ class Canvas:
     def _shade(self, canvas: skia.Canvas, item: Item, share: float) -> None:
         paint = skia.Paint(Color=_argb(item.colour, min(1.0, 0.5 + 0.5 * item.width)), AntiAlias=True)
         paint.setBlendMode(skia.BlendMode.kMultiply)
-        # Starts outside of the shape, so that the soft edge grows in from nothing.
+        # At share 0 the soft edge lies outside of the shape, so that it enters gradually.
         soft = item.amount * 0.3
         paint.setMaskFilter(skia.MaskFilter.MakeBlur(skia.kNormal_BlurStyle, soft))
         self._edge(canvas, item, 1.5 * soft - (item.amount + 1.5 * soft) * share, paint)

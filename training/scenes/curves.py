@@ -1,4 +1,4 @@
-"""Polylines as (N, 2) float arrays: building, smoothing, wobbling, cutting and hatching them."""
+"""Polylines as (N, 2) float arrays: functions that make, smooth, wobble, cut and hatch them."""
 
 from collections.abc import Sequence
 
@@ -107,7 +107,9 @@ def runs(points: np.ndarray, keep: np.ndarray) -> list[np.ndarray]:
     """Split a polyline into its longest parts whose points are all kept; single points are dropped."""
     closed = len(points) > 2 and np.allclose(points[0], points[-1])
     if closed and not keep.all() and keep[0] and keep[-1]:
-        cut = int(np.argmin(keep))  # start in a gap, so that no part is torn at the seam
+        cut = int(
+            np.argmin(keep)
+        )  # begin in a gap, so that the seam of the closed line does not split a part
         points = np.concatenate([points[cut:-1], points[: cut + 1]])
         keep = np.concatenate([keep[cut:-1], keep[: cut + 1]])
     edges = np.flatnonzero(np.diff(np.concatenate([[0], keep.astype(np.int8), [0]])))

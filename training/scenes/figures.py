@@ -7,7 +7,7 @@ from .sketch import AROUND, DETAIL, Pen, Sketch
 
 
 def figure(sketch: Sketch) -> None:
-    """A standing person; head to foot is about 6.4 units of half a head's height."""
+    """Add a standing person about 6.4 units high; a unit is half the height of the head."""
     rng, p = sketch.rng, sketch.palette
     sketch.backdrop(p.tone(0, rng.uniform(0.75, 0.9), rng.uniform(0.05, 0.1)))
     horizon = sketch.height * rng.uniform(0.72, 0.82)
@@ -49,7 +49,7 @@ def figure(sketch: Sketch) -> None:
 
 
 def small_head(pen: Pen, skin: Colour, hair: Colour) -> None:
-    """The head of a standing figure, perhaps with a hat."""
+    """Add the head of a standing figure, perhaps with a hat."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     head = pen.blob(
         [
@@ -80,7 +80,7 @@ def small_head(pen: Pen, skin: Colour, hair: Colour) -> None:
 
 
 def legs(pen: Pen, sway: float, dress: bool, colour: Colour, shoes: Colour) -> None:
-    """Both legs with shoes."""
+    """Add both legs with shoes."""
     stance = pen.sketch.rng.uniform(0.3, 0.6)
     for side in (-1, 1):
         foot = (side * stance + sway * 0.4, 6.1)
@@ -106,7 +106,7 @@ def legs(pen: Pen, sway: float, dress: bool, colour: Colour, shoes: Colour) -> N
 
 
 def torso(pen: Pen, sway: float, dress: bool, colour: Colour) -> None:
-    """A shirt or a dress."""
+    """Add a shirt or a dress."""
     p, rng = pen.sketch.palette, pen.sketch.rng
     if dress:
         flare = rng.uniform(1.0, 1.5)

@@ -10,7 +10,7 @@ CLOUD = (250.0, 248.0, 245.0)
 
 
 def sky_colour(sketch: Sketch) -> Colour:
-    """Draw the sky: blue, dawn or the palette's lead."""
+    """Draw the sky's colour at random: blue, dawn, or the leading hue of the palette."""
     kind, p = sketch.rng.randint(4), sketch.palette
     if kind < 2:
         return p.colour(235, 0.82, 0.09)
@@ -18,7 +18,7 @@ def sky_colour(sketch: Sketch) -> Colour:
 
 
 def sun(sketch: Sketch, x: float, y: float, radius: float) -> None:
-    """The sun with a halo, or the moon."""
+    """Add the sun with a halo, or the moon."""
     p = sketch.palette
     colour = p.light if p.is_night else sketch.palette.colour(75, 0.87, 0.15)
     if not p.white_paper:
@@ -27,7 +27,7 @@ def sun(sketch: Sketch, x: float, y: float, radius: float) -> None:
 
 
 def cloud(pen: Pen) -> None:
-    """A cloud two units wide."""
+    """Add a cloud two units wide."""
     points = [
         (-1, 0.2),
         (-0.85, -0.15),
@@ -63,7 +63,7 @@ def hill(sketch: Sketch, y: float, rough: float, colour: Colour, rank: int = MAI
 
 
 def mountain(pen: Pen, colour: Colour, snow: bool) -> None:
-    """A peak one unit high on y = 0."""
+    """Add a peak one unit high on y = 0."""
     rng = pen.sketch.rng
     lean, wide = rng.uniform(-0.15, 0.15), rng.uniform(0.8, 1.1)
     body = pen.poly(
@@ -82,7 +82,7 @@ def mountain(pen: Pen, colour: Colour, snow: bool) -> None:
 
 
 def tree(pen: Pen, kind: int, leaf: Colour, bark: Colour, rank: int = MAIN) -> None:
-    """A tree one unit high, its foot at y = 0: round, fir, poplar or bare crown of blobs."""
+    """Add a tree one unit high with its foot at y = 0: a round one, a fir, a poplar, or a crown of three ovals."""
     pen.shape(tube([(0, 0.02), (0.01, -0.3), (0, -0.6)], [0.15, 0.1, 0.08], False), bark, rank, light=0.3)
     if kind == 0:
         crown = [
@@ -109,7 +109,7 @@ def tree(pen: Pen, kind: int, leaf: Colour, bark: Colour, rank: int = MAIN) -> N
 
 
 def landscape(sketch: Sketch) -> None:
-    """Sky, sun, mountains or hills, perhaps a river or a lake, trees in front."""
+    """Add sky, sun, mountains or hills, perhaps a river or a path, and trees in front."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(sky_colour(sketch), shade=0.3)
     green = rng.uniform(100, 150)
@@ -151,7 +151,7 @@ def landscape(sketch: Sketch) -> None:
 
 
 def water(sketch: Sketch, horizon: float, near: int) -> None:
-    """Perhaps a river that winds to the lower edge, or a path."""
+    """Add a river that winds to the lower edge, or a path, or neither."""
     rng, p, h = sketch.rng, sketch.palette, sketch.height
     kind = rng.randint(3)
     if kind == 2:
@@ -177,7 +177,7 @@ def water(sketch: Sketch, horizon: float, near: int) -> None:
 
 
 def sea(sketch: Sketch) -> None:
-    """A boat on the sea, with sun, clouds and gulls."""
+    """Add a boat on the sea, with sun, clouds and gulls."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(sky_colour(sketch), shade=0.3)
     horizon = h * rng.uniform(0.56, 0.66)
@@ -216,7 +216,7 @@ def sea(sketch: Sketch) -> None:
 
 
 def boat(pen: Pen) -> None:
-    """A sailing boat, a steamer or a rowing boat; the water line is y = 0.1."""
+    """Add a sailing boat, a steamer or a rowing boat; the water line is y = 0.1."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     hull, kind = p.tone(1, rng.uniform(0.4, 0.65), 0.14), rng.randint(3)
     if kind < 2:

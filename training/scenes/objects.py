@@ -23,7 +23,7 @@ def table(sketch: Sketch, edge: float) -> int:
 
 
 def still_life(sketch: Sketch) -> None:
-    """A vase or bottle behind, a bowl and fruit in front, on a table."""
+    """Add a vase or bottle behind, a bowl and fruit in front, on a table."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     edge = h * rng.uniform(0.54, 0.62)
     top = table(sketch, edge)
@@ -49,13 +49,13 @@ def still_life(sketch: Sketch) -> None:
 
 
 def shadow(pen: Pen, ground: int, wide: float) -> None:
-    """A soft shadow on the table, at the lower right of a thing `wide` units wide to either side."""
+    """Add a soft shadow on the table, at the lower right of a thing `wide` units wide to either side."""
     place = (0.5 * wide, 0.02 if wide < 1 else 0.75, wide, wide * 0.22)
     pen.spot(place, (60.0, 44.0, 84.0), ground, AROUND, soft=0.012, opacity=0.38)
 
 
 def bottle(pen: Pen, colour: Colour) -> None:
-    """A bottle with a label, foot at y = 0."""
+    """Add a bottle with a label, foot at y = 0."""
     half = [(0.09, -1.5), (0.1, -1.1), (0.27, -0.85), (0.29, -0.4), (0.28, 0.0)]
     body = pen.shape([*half, *[(-x, y) for x, y in half[::-1]]], colour, light=0.6)
     pen.box(-0.12, -1.62, 0.12, -1.42, mix(colour, (40, 30, 30), 0.5), DETAIL, light=0)
@@ -64,7 +64,7 @@ def bottle(pen: Pen, colour: Colour) -> None:
 
 
 def vase(pen: Pen, colour: Colour) -> None:
-    """A round vase with two twigs of leaves, foot at y = 0."""
+    """Add a round vase with two twigs of leaves, foot at y = 0."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     leaf = p.colour(rng.uniform(110, 150), 0.58, 0.12)
     for lean in (-0.35, 0.05, 0.4):
@@ -90,7 +90,7 @@ def vase(pen: Pen, colour: Colour) -> None:
 
 
 def jug(pen: Pen, colour: Colour) -> None:
-    """A jug with a handle, foot at y = 0."""
+    """Add a jug with a handle, foot at y = 0."""
     pen.shape(tube([(0.28, -0.85), (0.62, -0.75), (0.58, -0.35), (0.3, -0.22)], [0.1] * 4), colour, light=0)
     half = [(0.26, -1.0), (0.24, -0.75), (0.38, -0.4), (0.3, 0.0)]
     body = pen.blob([(-0.36, -1.08), *half, *[(-x, y) for x, y in half[1:][::-1]]], colour, light=0.6)
@@ -98,7 +98,7 @@ def jug(pen: Pen, colour: Colour) -> None:
 
 
 def bowl(pen: Pen, colour: Colour) -> None:
-    """A bowl of fruit, foot at y = 0."""
+    """Add a bowl of fruit, foot at y = 0."""
     p = pen.sketch.palette
     for x, y in [(-0.28, -0.5), (0.3, -0.5), (0.0, -0.62)]:
         pen.oval(x, y, 0.26, 0.25, p.colour(30 + 40 * (x > 0), 0.68, 0.16), DETAIL)
@@ -111,7 +111,7 @@ def bowl(pen: Pen, colour: Colour) -> None:
 
 
 def fruit(pen: Pen, kind: int) -> None:
-    """An apple, a pear, an orange, a lemon or a pair of cherries; one unit is its radius."""
+    """Add an apple, a pear, an orange, a lemon or a pair of cherries; one unit is its radius."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     leaf = p.colour(135, 0.6, 0.13)
     stalk = p.colour(60, 0.4, 0.06)
@@ -156,7 +156,7 @@ def fruit(pen: Pen, kind: int) -> None:
 
 
 def flowers(sketch: Sketch) -> None:
-    """Three to five big flowers in a vase, or growing from the ground."""
+    """Add three to five big flowers in a vase, or growing from the ground."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     in_vase = rng.uniform() < 0.5
     green = p.colour(rng.uniform(115, 150), 0.56, 0.12)
@@ -200,7 +200,7 @@ def flowers(sketch: Sketch) -> None:
 
 
 def blossom(pen: Pen, kind: int, colour: Colour) -> None:
-    """A daisy, a tulip, a round rose or a five-petalled flower, about one unit in radius."""
+    """Add a daisy, a tulip, a round rose or a five-petalled flower, about one unit in radius."""
     p = pen.sketch.palette
     heart = p.colour(85, 0.8, 0.15)
     if kind == 1:

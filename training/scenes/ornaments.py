@@ -8,7 +8,7 @@ from .sketch import AROUND, MAIN, Pen, Sketch
 
 
 def abstract(sketch: Sketch) -> None:
-    """Five to nine simple forms, big ones behind small ones."""
+    """Add five to nine simple forms; the biggest lie behind the others."""
     rng, p, w, h = sketch.rng, sketch.palette, sketch.width, sketch.height
     sketch.backdrop(p.tone(0, rng.uniform(0.8, 0.92), 0.06))
     if rng.uniform() < 0.5:

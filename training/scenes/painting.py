@@ -36,10 +36,10 @@ SHARES = (0.19, 0.11, 0.13, 0.08, 0.09, 0.06, 0.09, 0.07, 0.06, 0.04, 0.04, 0.04
 
 
 class Painting:
-    """One procedural scene, a pure function of (seed, width, height).
+    """One procedural scene; it depends on nothing but (seed, width, height).
 
     Args:
-        seed: 0 .. 2**32 - 1; the same seed gives the same scene, adapted to the shape of the picture.
+        seed: 0 .. 2**32 - 1; a seed always makes the same scene, fitted to the aspect ratio.
         width: Pixels, 16 .. 8192.
         height: Pixels, 16 .. 8192; neither side more than 4 times the other.
 

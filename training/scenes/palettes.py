@@ -49,14 +49,14 @@ def _encoded(linear: float) -> float:
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """Return the colour `share` (0..1) of the way from a to b."""
+    """Mix two colours: share 0 is a, share 1 is b."""
     red, green, blue = (x + (y - x) * share for x, y in zip(a, b, strict=True))
     return red, green, blue
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours that one scene takes from."""
+    """The colours of one scene."""
 
     mood: str  # a key of MOODS
     hues: tuple[float, ...]  # degrees in OKLCH; the first one leads
@@ -83,12 +83,12 @@ class Palette:
 
     @property
     def shadow(self) -> Colour:
-        """The colour that shading multiplies with."""
+        """Return the colour by which shading multiplies."""
         return oklch(0.68, 0.06, 300 if self.mood != "warm" else 330)
 
     @property
     def light(self) -> Colour:
-        """The colour of highlights, never pure white."""
+        """Return the colour of highlights, which is never pure white."""
         return oklch(0.965, 0.03, 95)
 
 

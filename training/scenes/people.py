@@ -10,13 +10,13 @@ INK_WHITE = (250.0, 246.0, 238.0)
 
 
 def skin_colour(sketch: Sketch) -> Colour:
-    """Draw a skin tone in the palette's mood."""
+    """Draw a skin tone at random, in the palette's mood."""
     depth = sketch.rng.uniform(0, 1)
     return sketch.palette.colour(62 - 12 * depth, 0.89 - 0.36 * depth**1.3, 0.05 + 0.03 * depth)
 
 
 def hair_colour(sketch: Sketch) -> Colour:
-    """Draw a hair colour: natural ones, or a fancy one of the palette."""
+    """Draw a hair colour at random: a natural one, or one of the palette."""
     rng, p = sketch.rng, sketch.palette
     kind, light = rng.randint(6), rng.uniform(0, 0.1)
     natural = [(60, 0.3, 0.04), (55, 0.42, 0.07), (45, 0.55, 0.13), (85, 0.78, 0.12), (280, 0.3, 0.04)]
@@ -27,7 +27,7 @@ def hair_colour(sketch: Sketch) -> Colour:
 
 
 def portrait(sketch: Sketch) -> None:
-    """A head with shoulders; the head's half height is one unit."""
+    """Add a head with shoulders; the head's half height is one unit."""
     rng, p = sketch.rng, sketch.palette
     sketch.backdrop(p.tone(0, rng.uniform(0.72, 0.9), rng.uniform(0.05, 0.11)))
     scale = rng.uniform(0.27, 0.32) * (1.08 if sketch.is_tall else 0.8)
@@ -60,7 +60,7 @@ def portrait(sketch: Sketch) -> None:
 
 
 def hair_behind(pen: Pen, style: int, wide: float, hair: Colour) -> None:
-    """The hair that falls behind head and shoulders: long, bob, bun, tails, afro; short styles have none."""
+    """Add the hair behind head and shoulders: long, bob, bun, tails or afro. Short styles have none."""
     length = pen.sketch.rng.uniform(1.2, 2.2)
     dark = mix(hair, (30, 20, 50), 0.18)
     if style == 0:
@@ -90,7 +90,7 @@ def hair_behind(pen: Pen, style: int, wide: float, hair: Colour) -> None:
 
 
 def body(pen: Pen, skin: Colour, cloth: Colour) -> None:
-    """Neck, shoulders and a collar."""
+    """Add neck, shoulders and a collar."""
     rng = pen.sketch.rng
     broad, kind = rng.uniform(1.3, 1.8), rng.randint(4)
     low = (pen.sketch.height - pen.y) / pen.scale + 0.2
@@ -132,13 +132,13 @@ def body(pen: Pen, skin: Colour, cloth: Colour) -> None:
 
 
 def ears(pen: Pen, wide: float, skin: Colour) -> None:
-    """Both ears."""
+    """Add both ears."""
     for side in (-1, 1):
         pen.oval(side * wide * 1.02, 0.12, 0.15, 0.25, skin, DETAIL, angle=-8 * side, light=0, shade=0.3)
 
 
 def face_features(pen: Pen, face: int, skin: Colour, hair: Colour, wide: float) -> None:
-    """Eyes, brows, nose, mouth, cheeks and perhaps glasses."""
+    """Add eyes, brows, nose, mouth, cheeks and perhaps glasses."""
     rng, p = pen.sketch.rng, pen.sketch.palette
     eye_y, eye_x, size = rng.uniform(0.08, 0.18), wide * 0.46, rng.uniform(0.16, 0.22)
     iris, closed = p.tone(rng.randint(4), 0.5, 0.13), rng.uniform() < 0.12
@@ -175,12 +175,12 @@ def face_features(pen: Pen, face: int, skin: Colour, hair: Colour, wide: float) 
 
 
 def blush(pen: Pen) -> Colour:
-    """The red of cheeks and lips."""
+    """Return the red of cheeks and lips."""
     return pen.sketch.palette.colour(22, 0.68, 0.14)
 
 
 def mouth(pen: Pen, face: int) -> None:
-    """A smile, a neutral line, an open mouth or lips."""
+    """Add a smile, a neutral line, an open mouth or lips."""
     kind, red = pen.sketch.rng.randint(4), pen.sketch.palette.colour(20, 0.55, 0.15)
     if kind == 0:
         pen.line([(-0.26, 0.64), (0, 0.74), (0.26, 0.64)], face, width=1.1)
@@ -204,7 +204,7 @@ def mouth(pen: Pen, face: int) -> None:
 
 
 def hair_front(pen: Pen, style: int, wide: float, hair: Colour) -> None:
-    """The hair over the forehead."""
+    """Add the hair over the forehead."""
     rng, light = pen.sketch.rng, mix(hair, pen.sketch.palette.light, 0.4)
     fringe = rng.randint(4)
     edges = [
@@ -250,7 +250,7 @@ def hair_front(pen: Pen, style: int, wide: float, hair: Colour) -> None:
 
 
 def hat(pen: Pen, wide: float, colour: Colour, band: Colour) -> None:
-    """A beret, a brimmed hat or a cap."""
+    """Add a beret, a brimmed hat or a cap."""
     kind = pen.sketch.rng.randint(3)
     if kind == 0:
         pen.blob(

@@ -1,8 +1,8 @@
-"""From a sketch to its 1000 operations: which item is drawn from which operation to which.
+"""The plan of a painting: for each item of a sketch, the operations from which to which it is drawn.
 
-Every picture follows the same plan. Phases: construction lines, line art, flat colours, shading, finish.
-In each of them lower ranks come first (main subject, its details, surroundings, backdrop), equal ranks
-from top to bottom, and an item's share of the phase grows with its length or the root of its area.
+Every painting has the same phases: construction lines, line art, flat colours, shading, finish. In each phase lower
+ranks come first (main subject, its details, surroundings, backdrop), and equal ranks come from top to bottom. An item's
+share of its phase grows with its length, or with the square root of its area.
 """
 
 from dataclasses import dataclass, replace
@@ -37,9 +37,9 @@ class Item:
     width: float = 0.0
     amount: float = 1.0  # opacity, or reach of a shade in units
     soft: float = 0.0
-    within: tuple[int, ...] = ()  # shapes that it stays inside of
-    outside: tuple[int, ...] = ()  # shapes that hide it
-    under: bool = False  # goes beneath what is painted already
+    within: tuple[int, ...] = ()  # indices of shapes; the item is cut off at their outlines
+    outside: tuple[int, ...] = ()  # indices of shapes that hide parts of the item
+    under: bool = False  # is drawn beneath the colours that are there already
 
 
 class ItemOptions(TypedDict, total=False):
@@ -63,7 +63,12 @@ class Plan:
 
 
 class Planner:
-    """Turns one sketch into a plan."""
+    """Makes the plan of one sketch.
+
+    Args:
+        sketch: of the scene.
+        line_width: of ink lines, in units of the picture's short side.
+    """
 
     def __init__(self, sketch: Sketch, line_width: float) -> None:
         self.sketch, self.line_width = sketch, line_width
@@ -89,7 +94,7 @@ class Planner:
         return float(np.sqrt(min(area(self.sketch.shapes[index].outline), size[0] * size[1])))
 
     def covers(self, index: int, points: np.ndarray) -> np.ndarray:
-        """Tell which points lie in a shape, where that is cut off by another one in both: bool (N,)."""
+        """Tell which points lie in a shape, and also in the shape that cuts it off if there is one: bool (N,)."""
         shape = self.sketch.shapes[index]
         found = inside(points, shape.outline)
         return (
@@ -101,7 +106,13 @@ class Planner:
     def visible(
         self, path: np.ndarray, within: tuple[int, ...], hidden_by: tuple[int, ...]
     ) -> list[np.ndarray]:
-        """Return the parts of a line that are on the canvas, in the shapes it belongs to and not covered."""
+        """Return the visible parts of a line.
+
+        Args:
+            path: (N, 2) points of the line.
+            within: indices of shapes; parts outside of them are invisible.
+            hidden_by: indices of shapes; parts inside of them are invisible.
+        """
         size = np.array([self.sketch.width, self.sketch.height])
         keep = np.asarray(((path > -0.01) & (path < size + 0.01)).all(axis=1))
         for i in within:
@@ -113,7 +124,7 @@ class Planner:
         return runs(path, keep)
 
     def guides(self) -> list[Item]:
-        """Construction lines: the picture's axes, then a frame and an axis for each big shape."""
+        """Make the construction lines: the picture's axes, then an ellipse and an axis for each big shape."""
         w, h = self.sketch.width, self.sketch.height
         paths = [np.array([[w / 2, 0.04], [w / 2, h - 0.04]]), np.array([[0.04, h / 2], [w - 0.04, h / 2]])]
         big = [i for i in self.order() if self.sketch.shapes[i].rank <= AROUND and self.reach(i) > 0.16]
@@ -139,17 +150,17 @@ class Planner:
     def item(
         kind: str, weight: float, path: np.ndarray, colour: Colour, **options: "Unpack[ItemOptions]"
     ) -> Item:
-        """Return an item whose time is still open."""
+        """Return an item without its times, which `plan` sets."""
         return Item(kind, 0.0, 0.0, float(weight), path, colour, **options)
 
     def line_art(self) -> list[Item]:
-        """Outlines and ink lines, cut where other shapes cover them."""
+        """Make the outlines and ink lines, without the parts that other shapes cover."""
         marks: list[tuple[tuple[int, float], Mark, tuple[int, ...], tuple[int, ...]]] = []
         for i, s in enumerate(self.sketch.shapes):
             if s.line:
                 within = () if s.within is None else (s.within,)
                 mark = Mark(s.outline, s.rank, None, 1.0, i, False)
-                # What is cut off at this very outline does not hide it.
+                # A shape that is cut off at this outline touches it from inside, and does not hide it.
                 hidden = tuple(j for j in self.above(i) if self.sketch.shapes[j].within != i)
                 marks.append(((s.rank, float(self.low[i, 1])), mark, within, hidden))
         for m in self.sketch.lines:
@@ -166,7 +177,7 @@ class Planner:
         return items
 
     def flats(self) -> list[Item]:
-        """Fillings; a shape that lies beneath painted ones is filled beneath them."""
+        """Make the fillings. A shape that lies beneath painted shapes is filled beneath them."""
         items, painted = [], set()
         for i in self.order():
             s = self.sketch.shapes[i]
@@ -187,7 +198,7 @@ class Planner:
         return items
 
     def shapes_again(self, kind: str) -> list[Item]:
-        """Shading (`shade`) or lighter edges (`light`) of the filled shapes, in the order of the flats."""
+        """Make the shading (`shade`) or the lighter edges (`light`) of the filled shapes, in the order of the flats."""
         items = []
         for i in self.order():
             s: Shape = self.sketch.shapes[i]
@@ -204,7 +215,9 @@ class Planner:
             reach = (0.34 if kind == "shade" else 0.1) * min(
                 size, 0.6, float((self.high[i] - self.low[i]).min()) * 1.2
             )
-            flat = i == 0 and s.light == 0  # a backdrop has no edge: it darkens across the canvas
+            flat = (
+                i == 0 and s.light == 0
+            )  # a backdrop has no visible edge, so a gradient over the canvas shades it
             items.append(
                 self.item(
                     "gradient" if flat else kind,
@@ -220,7 +233,7 @@ class Planner:
         return items
 
     def accents(self) -> list[Item]:
-        """The finishing strokes and spots, in the order of painting."""
+        """Make the finishing strokes and spots, in the order of painting."""
         items = []
         for m in sorted(self.sketch.accents, key=lambda m: (m.rank, float(m.points[:, 1].min()))):
             within = (m.over,) if m.within and m.over is not None else ()
@@ -243,7 +256,7 @@ class Planner:
         return items
 
     def glaze(self) -> list[Item]:
-        """The last correction: a little more light from the upper left over all that is painted."""
+        """Make the last item: a little more light from the upper left on everything painted."""
         w, h = self.sketch.width, self.sketch.height
         return [
             self.item("glaze", 0.5, arc(w / 2, h / 2, w, h, 0, 360), self.sketch.palette.light, amount=0.22)

@@ -1,4 +1,4 @@
-"""What a scene consists of: shapes, lines and accents in units of the picture's short side."""
+"""The elements of a scene: shapes, lines and accents, in units of the picture's short side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ class Shape:
     """A closed form; later shapes of a sketch lie over earlier ones."""
 
     outline: np.ndarray  # (N, 2), the first point repeated at the end
-    fill: Colour | None  # None: the paper shows
+    fill: Colour | None  # None: not filled, so the paper is visible
     rank: int
     line: bool  # whether the outline is inked
-    shade: float  # 0 none .. 1 strong: the darker side at the lower right
-    light: float  # 0 none .. 1 strong: the lighter edge at the upper left
+    shade: float  # strength of the shading at the lower right, 0 to 1
+    light: float  # strength of the lighter edge at the upper left, 0 to 1
     within: int | None  # index of a shape that cuts this one off
 
 
@@ -37,7 +37,7 @@ class Mark:
     rank: int
     colour: Colour | None  # None: the scene's ink
     width: float  # of the line width; 0 for a filled form
-    over: int | None  # index of the shape it lies on: hidden with it
+    over: int | None  # index of the shape that the mark lies on; shapes above that one hide the mark
     within: bool  # cut off at that shape's edge
     soft: float = 0.0  # blur of an accent, in units
     opacity: float = 1.0
@@ -65,7 +65,7 @@ class Sketch:
         return Pen(self, x, y, scale, mirrored)
 
     def backdrop(self, colour: Colour, always: bool = False, shade: float = 0.5) -> int | None:
-        """Paint the whole ground, unless this scene keeps its paper white."""
+        """Add a shape that fills the canvas, unless the palette keeps the paper white; return its index."""
         if self.palette.white_paper and not always:
             return None
         m, w, h = 0.03, self.width, self.height
@@ -85,7 +85,7 @@ class ShapeOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Pen:
-    """Adds to a sketch in local units: shape methods return the shape's index."""
+    """Adds elements to a sketch in local units. The methods that add a shape return its index."""
 
     sketch: Sketch
     x: float
@@ -164,7 +164,7 @@ class Pen:
         curved: bool = True,
         within: bool = False,
     ) -> None:
-        """Add an open ink line of phase 2; hidden by the shapes above `over` (None: by none)."""
+        """Add an open ink line of phase 2. The shapes above `over` hide it; with None no shape does."""
         points = smooth(points, closed=False) if curved else points
         path = wobble(dense(self.place(points), closed=False), self.sketch.rng, 0.002)
         self.sketch.lines.append(Mark(path, rank, colour, width, over, within))
