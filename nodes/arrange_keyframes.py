@@ -64,12 +64,7 @@ class ArrangeKeyframes(io.ComfyNode):
         height, width = keyframes.shape[1:3]
         parts, cut, text = [keyframes], [], {}
         if include_finished:
-            if len(finished) != 1:
-                raise ValueError(
-                    f'"finished" takes one picture, but got a batch of {len(finished)}. Pick one of them with ComfyUI\'s '
-                    '"ImageFromBatch", or run the graph once for each.'
-                )
-            finished = inputs.composite_on_white(finished)
+            finished = inputs.require_single_picture(finished, "finished")
             box = box_of(finished, keyframes)
             parts.insert(0, resizing.resize_and_center_crop(finished, width, height).to(keyframes))
             cut, text = cut_shown(cls, finished, box), ui.PreviewText(box.describe()).as_dict()
