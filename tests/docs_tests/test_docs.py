@@ -164,6 +164,16 @@ def test_readme_s_extra_model_paths_find_the_download_of_the_original_program(
         assert checkpoint_path(name, kind).is_dir()
 
 
+def test_architecture_names_every_module_of_the_pack():
+    section = re.search(r"^## Modules$.*?(?=^## )", text_of(ROOT / "docs" / "architecture.md"), re.M | re.S)[
+        0
+    ]
+    named = set(re.findall(r"`(?:[\w/]+/)?(\w+)(?:\.py)?`", section))
+    for folder in ("nodes", "paintsundo_models"):
+        for file in (ROOT / folder).rglob("*.py"):
+            assert file.stem == "__init__" or file.stem in named, file
+
+
 def test_modules_that_the_documents_name_exist():
     folders = ("nodes", "paintsundo_models", "tools", "tests")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")] + list(ROOT.glob("*.py"))
