@@ -27,3 +27,7 @@ class OverflowedNumbersError(RuntimeError):
 
 class VideoEncodingError(RuntimeError):
     """ffmpeg could not write the video; the message ends with ffmpeg's own words."""
+
+
+class DownloadError(RuntimeError):
+    """The released files cannot be fetched from the hub, or compared with it."""

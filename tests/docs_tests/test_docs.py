@@ -86,7 +86,7 @@ def test_readme_has_the_options_of_the_command_in_its_words():
     environment = {**os.environ, "COLUMNS": "1000", "NO_COLOR": "1"}
     command = [sys.executable, str(ROOT / "paint.py"), "--help"]
     shown = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    options = dict(re.findall(r"^  (--\S+(?: [A-Z_]+)?)\s{2,}(.+)$", shown, flags=re.MULTILINE))
+    options = dict(re.findall(r"^  (--\S+(?: \[?[A-Z_]+\]?)?)\s{2,}(.+)$", shown, flags=re.MULTILINE))
     assert options, shown
     assert {row[0].strip("`"): row[1] for row in table(text_of(README), "The two commands")} == options
 

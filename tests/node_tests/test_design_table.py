@@ -31,6 +31,7 @@ DESIGN = {
         {"checkpoint": "COMBO", "weight_dtype": "COMBO", "filename": "STRING"},
         ["STRING"],
     ),
+    "PaintsUndoDownload": ({"what": "COMBO", "revision": "STRING"}, ["STRING"]),
     "PaintsUndoTagger": (
         {
             "image": "IMAGE",

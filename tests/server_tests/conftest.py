@@ -45,10 +45,13 @@ def start_server(installation, base_directory):
 
 
 @pytest.fixture(scope="session")
-def server(start_server):
+def server(start_server, running_hub):
     """The server that the tests share: `server.client`, `server.url`, `server.log`, `server.base_directory`."""
-    with start_server() as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in running_hub.environment.items():
+            patch.setenv(name, value)
+        with start_server() as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
