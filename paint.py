@@ -1,4 +1,4 @@
-"""From a picture to a painting video: `python paint.py PICTURE`, or `python paint.py --serve` for ComfyUI by hand.
+"""From a picture to a painting video: `python paint.py PICTURE`; `--serve` for ComfyUI by hand, `--download` for the models.
 
 `python paint.py --what-is FILE` tells what a file says of how it was made.
 
@@ -22,6 +22,7 @@ from tools.python_guard import require_python  # noqa: E402
 require_python("paint.py")
 
 from tools.command import run_command  # noqa: E402
+from tools.downloader import add_download_options  # noqa: E402
 from tools.under_comfyui import installation_of_this_run, run_under_comfyui  # noqa: E402
 from tools.what_is import describe  # noqa: E402
 
@@ -37,8 +38,8 @@ def hold_seconds(text: str) -> float:
     return seconds
 
 
-def arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; ends the program where it is wrong."""
+def command_line() -> argparse.ArgumentParser:
+    """The options and what they mean."""
     parser = argparse.ArgumentParser(
         prog="paint.py",
         description="Make a video of how a picture could have been painted, in a real ComfyUI.",
@@ -88,9 +89,19 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="FILE",
         help="say what a video or picture says of how it was made, and do nothing else",
     )
+    add_download_options(parser)
+    return parser
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; ends the program where it is wrong."""
+    parser = command_line()
     options = parser.parse_args(argv)
-    if [options.picture is not None, options.serve, options.what_is is not None].count(True) != 1:
-        parser.error("give one of PICTURE, --serve and --what-is FILE")
+    if options.check and options.download is None:
+        parser.error("--check goes with --download")
+    wanted = [options.picture, options.serve or None, options.what_is, options.download]
+    if len(wanted) - wanted.count(None) != 1:
+        parser.error("give one of PICTURE, --serve, --what-is FILE and --download")
     if options.picture is not None and not options.picture.is_file():
         parser.error(f"there is no file {options.picture}")
     return options
@@ -106,15 +117,17 @@ def main() -> int:
 
 
 def paint(options: argparse.Namespace) -> int:
-    """Paint or serve under ComfyUI's Python, or look at a file without it; return the exit code."""
+    """Paint, serve or download under ComfyUI's Python, or look at a file without it; return the exit code."""
     if options.what_is is not None:
         print(describe(options.what_is))
         return 0
     installation = installation_of_this_run()
     if installation is None:
         return run_under_comfyui(__file__)
-    from tools import painter
+    from tools import downloader, painter
 
+    if options.download:
+        return downloader.run(painter.models_folder(ROOT, installation) / "paintsundo", options)
     if options.serve:
         painter.serve(ROOT, installation, options.port, options.cpu)
     else:

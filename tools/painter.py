@@ -336,4 +336,6 @@ def _report(result: Path, sheet: Path, models: Path, checkpoints: Checkpoints, s
         "  python paint.py --serve   opens ComfyUI with these nodes; drop the video on its page to see the graph"
     )
     if checkpoints.is_demo:
-        print(f"  README.md, Models         says which files to put into {models}")
+        print(
+            f"  python paint.py --download   gets the released models, which paint far better, into {models}"
+        )

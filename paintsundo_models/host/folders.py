@@ -11,6 +11,7 @@ from ..errors import CheckpointNotFoundError
 
 FOLDER_KEY = "paintsundo"
 SEARCHED_KEYS = (FOLDER_KEY, "diffusers")
+DOWNLOAD_NODE = "Download PaintsUndo Models"
 DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo"
 """Small trained checkpoints of both models come with the pack: <kind>.safetensors each."""
 
@@ -42,8 +43,8 @@ def checkpoint_path(name: str, kind: str) -> Path:
     if name not in found:
         raise CheckpointNotFoundError(
             f"There is no {kind} checkpoint {name!r}; found: {', '.join(found) or 'none'}. Choose one of these, or get the "
-            f"released files from {PUBLISHED_AT[kind]} (keep the sub-folders), put them in a folder of their own in "
-            f"{folder_paths.get_folder_paths(FOLDER_KEY)[0]}, and press R to refresh the lists."
+            f"released files: run the node {DOWNLOAD_NODE}, or put those of {PUBLISHED_AT[kind]} (keep the sub-folders) in a "
+            f"folder of their own in {folder_paths.get_folder_paths(FOLDER_KEY)[0]}; then press R to refresh the lists."
         )
     return found[name]
 

@@ -159,7 +159,7 @@ def test_ctrl_c_ends_a_stalled_download_and_the_next_goes_on(start, paint, hub, 
     [
         (["--check"], "--check goes with --download"),
         (["--download", "everything"], "invalid choice: 'everything'"),
-        (["--download", "--serve"], "give either a PICTURE, or --serve, or --download"),
+        (["--download", "--serve"], "give one of PICTURE, --serve, --what-is FILE and --download"),
     ],
 )
 def test_arguments_that_do_not_fit(paint, hub, arguments, message):

@@ -10,7 +10,7 @@ from comfy_api.latest import io, ui
 
 from ..paintsundo_models.checkpoints.download import Progress, Request, download
 from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
-from ..paintsundo_models.host.folders import FOLDER_KEY
+from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
 
 # Other words that the page finds the node by, on hosts that know them.
 SEARCHED_AS = (
@@ -27,7 +27,7 @@ class Download(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="PaintsUndoDownload",
-            display_name="Download PaintsUndo Models",
+            display_name=DOWNLOAD_NODE,
             category="PaintsUndo/loaders",
             description="Fetches the released models (7.2 GB in all, or more) from the Hugging Face hub into models/paintsundo when you "
             "press Run, and checks every file. Goes on where it was cancelled. Press R afterwards, and choose them in the loaders.",
