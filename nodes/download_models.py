@@ -56,6 +56,13 @@ class Download(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, what: str | None) -> bool | str:
+        # None is linked, and known only later.
+        return (
+            what in (None, *WHAT) or f"what is {what!r}, and can be {', '.join(WHAT)}: choose one of these."
+        )
+
+    @classmethod
     def fingerprint_inputs(cls, what: str, revision: str) -> float:
         """Never equal: the files can change or vanish behind a result that the host keeps."""
         return float("nan")
