@@ -267,7 +267,7 @@ def run_paint(*arguments, **environment):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ([], "give one of PICTURE, --serve and --what-is FILE"),
+        ([], "give one of PICTURE, --serve, --what-is FILE and --download"),
         (["--serve", "x.png"], "give one of PICTURE"),
         (["--what-is", "x.mp4", "x.png"], "give one of PICTURE"),
         (["no such.png"], "no file no such.png"),
