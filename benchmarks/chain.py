@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from paintsundo_models import constants
+from paintsundo_models.host.objects import MultiFrameObjects, SingleFrameObjects
 from paintsundo_models.host.sampling import SamplerSettings
 from paintsundo_models.keyframes import predict_keyframes
 from paintsundo_models.pictures.inputs import white_canvas
@@ -22,14 +23,16 @@ from paintsundo_models.video import timeline
 from paintsundo_models.video.assembly import AssemblySettings, assemble
 
 from .measure import Meter, weight_bytes
-from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
+from .models import KEYFRAME_PROMPTS, SEGMENT_PROMPTS, picture
 from .settings import Setting
 from .table import Row
 
 KEYFRAME_SAMPLER, KEYFRAME_SCHEDULER = "dpmpp_2m", "karras"
 
 
-def make_keyframes(single: SingleFrame, image: Tensor, operation_steps: Sequence[int], steps: int) -> Tensor:
+def make_keyframes(
+    single: SingleFrameObjects, image: Tensor, operation_steps: Sequence[int], steps: int
+) -> Tensor:
     """Make the keyframes of a picture (1, H, W, 3), at the picture's size: (N, H, W, 3)."""
     height, width = image.shape[1:3]
     settings = SamplerSettings(
@@ -40,10 +43,10 @@ def make_keyframes(single: SingleFrame, image: Tensor, operation_steps: Sequence
         KEYFRAME_SCHEDULER,
     )
     wanted = list(operation_steps)
-    return predict_keyframes(*single, image, wanted, PROMPT, NEGATIVE_PROMPT, settings, width, height)
+    return predict_keyframes(single, image, wanted, KEYFRAME_PROMPTS, settings, width, height)
 
 
-def make_segments(multi: MultiFrame, pictures: Tensor, resolution: str, steps: int) -> list[Tensor]:
+def make_segments(multi: MultiFrameObjects, pictures: Tensor, resolution: str, steps: int) -> list[Tensor]:
     """Make a segment between each two neighbours of the pictures (N, H, W, 3)."""
     segments = []
     for index, pair in enumerate(pairwise(pictures.split(1))):
@@ -54,7 +57,7 @@ def make_segments(multi: MultiFrame, pictures: Tensor, resolution: str, steps: i
             REFERENCE_SAMPLER,
             REFERENCE_SCHEDULER,
         )
-        segments.append(interpolate(*multi, pair, PROMPT, "", settings, resolution=resolution))
+        segments.append(interpolate(multi, pair, SEGMENT_PROMPTS, settings, resolution=resolution))
     return segments
 
 
@@ -68,7 +71,7 @@ def save_video(pictures: Tensor, segments: list[Tensor]) -> None:
 
 
 def measure_chain(
-    single: SingleFrame, multi: MultiFrame, setting: Setting, flops: Mapping[str, float]
+    single: SingleFrameObjects, multi: MultiFrameObjects, setting: Setting, flops: Mapping[str, float]
 ) -> list[Row]:
     """Run the chain once; return a row each for keyframes, segments, file and the whole chain.
 
@@ -103,7 +106,7 @@ def measure_chain(
     ]
 
 
-def _weights(single: SingleFrame, multi: MultiFrame) -> int:
+def _weights(single: SingleFrameObjects, multi: MultiFrameObjects) -> int:
     networks = [
         single.model.model,
         single.clip.cond_stage_model,

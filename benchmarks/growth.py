@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from paintsundo_models.constants import OPERATION_STEP_MAX
+from paintsundo_models.host.objects import MultiFrameObjects, SingleFrameObjects
 from paintsundo_models.pictures.sizes import OWN_SIZE
 
 from .chain import make_keyframes, make_segments
 from .measure import Meter
-from .models import MultiFrame, SingleFrame, picture
+from .models import picture
 from .settings import Growth, Setting, Size
 
 
@@ -33,7 +34,9 @@ class Curve:
     points: list[Point]
 
 
-def measure_growth(single: SingleFrame, multi: MultiFrame, setting: Setting, growth: Growth) -> list[Curve]:
+def measure_growth(
+    single: SingleFrameObjects, multi: MultiFrameObjects, setting: Setting, growth: Growth
+) -> list[Curve]:
     """Measure all curves. Each run gets new pictures, because the pack keeps the encodings of pictures that it has seen."""
     seeds = itertools.count()
 

@@ -5,56 +5,34 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-import comfy.clip_vision
 import comfy.model_management as mm
-import comfy.model_patcher
-import comfy.sd
 import torch
 from torch import Tensor
 
 from paintsundo_models import loading
-from paintsundo_models.host.video_vae import VideoVAE
+from paintsundo_models.constants import DEFAULT_KEYFRAME_NEGATIVE, DEFAULT_SEGMENT_PROMPT
+from paintsundo_models.host.objects import MultiFrameObjects, Prompts, SingleFrameObjects
 
 from .settings import Setting, Size
 from .weights import write_checkpoint
 
-PROMPT, NEGATIVE_PROMPT = (
-    "1girl, masterpiece, best quality",
-    "lowres, bad anatomy, bad hands, cropped, worst quality",
-)
-
-
-class SingleFrame(NamedTuple):
-    """Outputs of the single-frame loader."""
-
-    model: comfy.model_patcher.ModelPatcher
-    clip: comfy.sd.CLIP
-    vae: comfy.sd.VAE
-
-
-class MultiFrame(NamedTuple):
-    """Outputs of the multi-frame loader."""
-
-    model: comfy.model_patcher.ModelPatcher
-    clip: comfy.sd.CLIP
-    vae: VideoVAE
-    clip_vision: comfy.clip_vision.ClipVisionModel
+KEYFRAME_PROMPTS = Prompts(DEFAULT_SEGMENT_PROMPT, DEFAULT_KEYFRAME_NEGATIVE)
+SEGMENT_PROMPTS = Prompts(DEFAULT_SEGMENT_PROMPT, "")
 
 
 @contextmanager
-def single_frame(setting: Setting, folder: Path) -> Iterator[SingleFrame]:
+def single_frame(setting: Setting, folder: Path) -> Iterator[SingleFrameObjects]:
     """Load the single-frame model from a generated checkpoint in a temporary folder inside `folder`."""
     with _checkpoint("single_frame", setting, folder) as path:
-        yield SingleFrame(*loading.load_single_frame(path, setting.weight_dtype))
+        yield loading.load_single_frame(path, setting.weight_dtype)
 
 
 @contextmanager
-def multi_frame(setting: Setting, folder: Path) -> Iterator[MultiFrame]:
+def multi_frame(setting: Setting, folder: Path) -> Iterator[MultiFrameObjects]:
     """Load the multi-frame model from a generated checkpoint in a temporary folder inside `folder`."""
     with _checkpoint("multi_frame", setting, folder) as path:
-        yield MultiFrame(*loading.load_multi_frame(path, setting.weight_dtype))
+        yield loading.load_multi_frame(path, setting.weight_dtype)
 
 
 @contextmanager

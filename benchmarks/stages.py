@@ -10,23 +10,25 @@ from torch import Tensor
 
 from paintsundo_models.constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from paintsundo_models.host.clip_vision import encode_any_aspect
+from paintsundo_models.host.objects import MultiFrameObjects, SingleFrameObjects
 from paintsundo_models.host.text import MAX_TOKENS
+from paintsundo_models.host.video_vae import VideoVAE
 
 from .measure import Stage
-from .models import NEGATIVE_PROMPT, PROMPT, MultiFrame, SingleFrame, picture
+from .models import KEYFRAME_PROMPTS, SEGMENT_PROMPTS, picture
 from .settings import Setting, Size
 
 Flops = Mapping[str, float]
 
 
-def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> list[Stage]:
+def single_frame_stages(single: SingleFrameObjects, setting: Setting, flops: Flops) -> list[Stage]:
     """Return the stages that make the keyframes; `flops` has the operations of each by name."""
     model, clip, vae = single
     keyframes, size = len(setting.operation_steps), setting.keyframe
     image, latents = picture(size), torch.randn(keyframes, 4, *_latent(size))
     network, encoder = vae.first_stage_model, clip.cond_stage_model
     stages = {
-        "keyframe prompts": (lambda: _encode_prompts(clip, PROMPT, NEGATIVE_PROMPT), encoder),
+        "keyframe prompts": (lambda: _encode_prompts(clip, *KEYFRAME_PROMPTS), encoder),
         "image VAE encode": (lambda: vae.encode(image), network),
         "keyframe UNet step": (_keyframe_step(model, setting), model.model.diffusion_model),
         "image VAE decode": (lambda: vae.decode(latents), network),
@@ -34,9 +36,10 @@ def single_frame_stages(single: SingleFrame, setting: Setting, flops: Flops) -> 
     return [Stage(name, run, flops[name], network) for name, (run, network) in stages.items()]
 
 
-def multi_frame_stages(multi: MultiFrame, setting: Setting, flops: Flops) -> list[Stage]:
+def multi_frame_stages(multi: MultiFrameObjects, setting: Setting, flops: Flops) -> list[Stage]:
     """Return the stages that make a segment; `flops` has the operations of each by name."""
     model, clip, vae, clip_vision = multi
+    assert isinstance(vae, VideoVAE)
     size = setting.segment
     start, end = picture(size), picture(size, 1)
     latent = torch.randn(1, 4, FRAMES_PER_SEGMENT, *_latent(size))
@@ -46,7 +49,7 @@ def multi_frame_stages(multi: MultiFrame, setting: Setting, flops: Flops) -> lis
     unet, network = model.model.diffusion_model, vae.first_stage_model
     with_pictures = vae.with_references(start, end)
     stages = {
-        "segment prompts": (lambda: _encode_prompts(clip, PROMPT, ""), clip.cond_stage_model),
+        "segment prompts": (lambda: _encode_prompts(clip, *SEGMENT_PROMPTS), clip.cond_stage_model),
         "CLIP vision": (lambda: encode_any_aspect(clip_vision, start), clip_vision.model),
         "image projection": (_projection(model, tokens), unet.image_proj),
         "video VAE encode": (lambda: vae.encode(start), network),

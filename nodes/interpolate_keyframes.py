@@ -12,6 +12,7 @@ from ..paintsundo_models.constants import (
     DEFAULT_SEGMENT_STEPS,
     SEED_MAX,
 )
+from ..paintsundo_models.host.objects import MultiFrameObjects, Prompts
 from ..paintsundo_models.host.sampling import SamplerSettings
 from ..paintsundo_models.pictures.sizes import NEAREST_TRAINED, RESOLUTIONS
 from ..paintsundo_models.segments import REFERENCE_SAMPLER, REFERENCE_SCHEDULER
@@ -214,9 +215,13 @@ class Interpolate(io.ComfyNode):
         resolution: str,
     ) -> io.NodeOutput:
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
-        images = (start_image, end_image)
         frames = segments.interpolate(
-            model, clip, vae, clip_vision, images, prompt, negative_prompt, settings, fs, resolution
+            MultiFrameObjects(model, clip, vae, clip_vision),
+            (start_image, end_image),
+            Prompts(prompt, negative_prompt),
+            settings,
+            fs,
+            resolution,
         )
         cut = cut_shown(cls, start_image, box_of(start_image, frames))
         return io.NodeOutput(frames, ui={"images": cut}) if cut else io.NodeOutput(frames)

@@ -1,7 +1,5 @@
 """Nodes of the single-frame model: the conditioning for KSampler, and nodes that do everything from picture to keyframes."""
 
-from typing import Any
-
 import comfy.samplers
 from comfy_api.latest import io
 
@@ -16,6 +14,7 @@ from ..paintsundo_models.constants import (
     OPERATION_STEP_MAX,
     SEED_MAX,
 )
+from ..paintsundo_models.host.objects import Prompts, SingleFrameObjects
 from ..paintsundo_models.host.sampling import SamplerSettings
 from ..paintsundo_models.keyframes import encode_picture, keyframe_conditioning, predict_keyframes
 from ..paintsundo_models.operation_steps import parse_operation_steps
@@ -242,9 +241,33 @@ class PredictKeyframe(io.ComfyNode):
         return check_sizes_and_steps(width, height)
 
     @classmethod
-    def execute(cls, image: io.Image.Type, operation_step: int, **inputs: Any) -> io.NodeOutput:
-        pictures = predict(image, [operation_step], **inputs)
-        return io.NodeOutput(pictures, ui=results_shown(cls, pictures, image))
+    def execute(
+        cls,
+        model: io.Model.Type,
+        clip: io.Clip.Type,
+        vae: io.Vae.Type,
+        image: io.Image.Type,
+        operation_step: int,
+        prompt: str,
+        negative_prompt: str,
+        width: int,
+        height: int,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+    ) -> io.NodeOutput:
+        keyframes = predict_keyframes(
+            SingleFrameObjects(model, clip, vae),
+            image,
+            [operation_step],
+            Prompts(prompt, negative_prompt),
+            SamplerSettings(seed, steps, cfg, sampler_name, scheduler),
+            width,
+            height,
+        )
+        return io.NodeOutput(keyframes, ui=results_shown(cls, keyframes, image))
 
 
 class PredictKeyframes(io.ComfyNode):
@@ -278,30 +301,31 @@ class PredictKeyframes(io.ComfyNode):
         return check_sizes_and_steps(width, height, operation_steps)
 
     @classmethod
-    def execute(cls, image: io.Image.Type, operation_steps: str, **inputs: Any) -> io.NodeOutput:
-        steps = parse_operation_steps(operation_steps)
-        pictures = predict(image, steps, **inputs)
-        return io.NodeOutput(pictures, ", ".join(map(str, steps)), ui=results_shown(cls, pictures, image))
-
-
-def predict(
-    image: io.Image.Type,
-    operation_steps: list[int],
-    model: io.Model.Type,
-    clip: io.Clip.Type,
-    vae: io.Vae.Type,
-    prompt: str,
-    negative_prompt: str,
-    width: int,
-    height: int,
-    seed: int,
-    steps: int,
-    cfg: float,
-    sampler_name: str,
-    scheduler: str,
-) -> io.Image.Type:
-    """Keyframes from the inputs of prediction_inputs."""
-    settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
-    return predict_keyframes(
-        model, clip, vae, image, operation_steps, prompt, negative_prompt, settings, width, height
-    )
+    def execute(
+        cls,
+        model: io.Model.Type,
+        clip: io.Clip.Type,
+        vae: io.Vae.Type,
+        image: io.Image.Type,
+        operation_steps: str,
+        prompt: str,
+        negative_prompt: str,
+        width: int,
+        height: int,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+    ) -> io.NodeOutput:
+        wanted = parse_operation_steps(operation_steps)
+        keyframes = predict_keyframes(
+            SingleFrameObjects(model, clip, vae),
+            image,
+            wanted,
+            Prompts(prompt, negative_prompt),
+            SamplerSettings(seed, steps, cfg, sampler_name, scheduler),
+            width,
+            height,
+        )
+        return io.NodeOutput(keyframes, ", ".join(map(str, wanted)), ui=results_shown(cls, keyframes, image))

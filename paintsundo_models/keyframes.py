@@ -1,6 +1,5 @@
 """Keyframes: the picture as it was at given operation steps, by the single-frame model."""
 
-import comfy.model_patcher
 import comfy.samplers
 import comfy.sd
 import node_helpers
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from .checkpoints.parts import SINGLE_FRAME_LOADER
 from .host.encoding_cache import fingerprint, remembered
+from .host.objects import Prompts, SingleFrameObjects
 from .host.sampling import (
     Conditioning,
     SamplerSettings,
@@ -78,13 +78,10 @@ def keyframe_conditioning(
 
 
 def predict_keyframes(
-    model: comfy.model_patcher.ModelPatcher,
-    clip: comfy.sd.CLIP,
-    vae: comfy.sd.VAE,
+    objects: SingleFrameObjects,
     image: Tensor,
     operation_steps: list[int],
-    prompt: str,
-    negative_prompt: str,
+    prompts: Prompts,
     settings: SamplerSettings,
     width: int = 0,
     height: int = 0,
@@ -97,12 +94,16 @@ def predict_keyframes(
         ValueError: objects of another model, or what encode_picture refuses.
         OverflowedNumbersError: the result is not finite.
     """
+    model, vae = objects.model, objects.vae
     # The class and not the process, which ModelSampling nodes may change.
     if not isinstance(model.model, SingleFrameModel):
         raise ValueError(
             f"This MODEL is not the single-frame one. Connect the MODEL of the {SINGLE_FRAME_LOADER}."
         )
-    positive, negative = encode_prompt(clip, prompt), encode_prompt(clip, negative_prompt)
+    positive, negative = (
+        encode_prompt(objects.clip, prompts.positive),
+        encode_prompt(objects.clip, prompts.negative),
+    )
     picture = encode_picture(vae, image, width, height)
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
     sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)

@@ -16,6 +16,7 @@ from .checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from .errors import CheckpointError, CheckpointMismatchError
 from .host.clip_vision import build_clip_vision
 from .host.multi_frame import load_multi_frame_unet
+from .host.objects import MultiFrameObjects, SingleFrameObjects
 from .host.patchers import FP8_TYPES, remember_loader
 from .host.single_frame import load_image_vae, load_single_frame_unet
 from .host.text import load_text_encoder
@@ -23,9 +24,7 @@ from .host.video_vae import VideoVAE
 from .multi_frame.vae import KEY_RENAMES
 
 
-def load_single_frame(
-    path: str | os.PathLike, weight_dtype: str = "default"
-) -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, comfy.sd.VAE]:
+def load_single_frame(path: str | os.PathLike, weight_dtype: str = "default") -> SingleFrameObjects:
     """MODEL, CLIP and VAE of the single-frame model.
 
     Args:
@@ -40,18 +39,16 @@ def load_single_frame(
     dtype = WEIGHT_DTYPES[weight_dtype]
     model = single_frame_model(checkpoint, dtype)
     remember_loader(model, reload_single_frame_model, str(path), dtype)
-    return model, text_encoder(checkpoint, dtype), image_vae(checkpoint, dtype)
+    return SingleFrameObjects(model, text_encoder(checkpoint, dtype), image_vae(checkpoint, dtype))
 
 
-def load_multi_frame(
-    path: str | os.PathLike, weight_dtype: str = "default"
-) -> tuple[comfy.model_patcher.ModelPatcher, comfy.sd.CLIP, VideoVAE, comfy.clip_vision.ClipVisionModel]:
+def load_multi_frame(path: str | os.PathLike, weight_dtype: str = "default") -> MultiFrameObjects:
     """MODEL (image projection inside), CLIP, VAE and CLIP_VISION of the multi-frame model; arguments as load_single_frame's."""
     checkpoint = read_checkpoint(path, MULTI_FRAME)
     dtype = WEIGHT_DTYPES[weight_dtype]
     model = multi_frame_model(checkpoint, dtype)
     remember_loader(model, reload_multi_frame_model, str(path), dtype)
-    return (
+    return MultiFrameObjects(
         model,
         text_encoder(checkpoint, dtype),
         video_vae(checkpoint, dtype),

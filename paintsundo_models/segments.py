@@ -16,6 +16,7 @@ from .host.clip_vision import encode_any_aspect
 from .host.encoding_cache import fingerprint, remembered
 from .host.model_options import multi_frame_sampling
 from .host.multi_frame import FS, VISION_TOKENS
+from .host.objects import MultiFrameObjects, Prompts
 from .host.sampling import (
     Conditioning,
     SamplerSettings,
@@ -118,13 +119,9 @@ def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:
 
 
 def interpolate(
-    model: comfy.model_patcher.ModelPatcher,
-    clip: comfy.sd.CLIP,
-    vae: comfy.sd.VAE,
-    clip_vision: comfy.clip_vision.ClipVisionModel,
+    objects: MultiFrameObjects,
     images: tuple[Tensor, Tensor],
-    prompt: str,
-    negative_prompt: str,
+    prompts: Prompts,
     settings: SamplerSettings,
     fs: int = DEFAULT_FS,
     resolution: str = NEAREST_TRAINED,
@@ -135,12 +132,13 @@ def interpolate(
         ValueError: objects of another model, or what interpolation_conditioning refuses.
         OverflowedNumbersError: the result is not finite.
     """
+    model = objects.model
     multi_frame_sampling(model)
     positive, negative, latent, vae = interpolation_conditioning(
-        encode_prompt(clip, prompt),
-        encode_prompt(clip, negative_prompt),
-        clip_vision,
-        vae,
+        encode_prompt(objects.clip, prompts.positive),
+        encode_prompt(objects.clip, prompts.negative),
+        objects.clip_vision,
+        objects.vae,
         *images,
         fs,
         resolution,

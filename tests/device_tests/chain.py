@@ -15,6 +15,7 @@ _spec.loader.exec_module(importlib.util.module_from_spec(_spec))  # ComfyUI and 
 import comfy.model_management as mm  # noqa: E402
 import torch  # noqa: E402
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments  # noqa: E402
+from paintsundo_pack.paintsundo_models.host.objects import Prompts  # noqa: E402
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings  # noqa: E402
 
 SINGLE, MULTI, *RUNS = sys.argv[1:]
@@ -25,21 +26,19 @@ def chain(dtype, steps):
     pictures = torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(1))
     single = loading.load_single_frame(SINGLE, dtype)
     made = keyframes.predict_keyframes(
-        *single,
+        single,
         pictures[:1],
         [0, 999],
-        "1girl",
-        "bad",
+        Prompts("1girl", "bad"),
         SamplerSettings(7, steps, 3.0, "dpmpp_2m", "karras"),
         width=64,
         height=64,
     )
     multi = loading.load_multi_frame(MULTI, dtype)
     frames = segments.interpolate(
-        *multi,
+        multi,
         (pictures[:1], pictures[1:]),
-        "1girl",
-        "",
+        Prompts("1girl", ""),
         SamplerSettings(5, steps, 7.5, "paintsundo_ddim", "trailing"),
         resolution="size of the pictures",
     )

@@ -10,6 +10,7 @@ from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from paintsundo_pack.nodes.multi_frame_sampling import Guidance, TemporalWindowNode
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
 from paintsundo_pack.paintsundo_models.errors import OverflowedNumbersError
+from paintsundo_pack.paintsundo_models.host.objects import Prompts
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings, encode_prompt
 from paintsundo_pack.paintsundo_models.operation_steps import parse_operation_steps
 
@@ -33,24 +34,25 @@ def pictures():
 
 
 def predict(single_frame, picture, steps, sampler="dpmpp_2m", **kwargs):
-    model, clip, vae = single_frame
     settings = SamplerSettings(seed=7, steps=3, cfg=3.0, sampler_name=sampler, scheduler="karras")
     return keyframes.predict_keyframes(
-        model, clip, vae, picture, steps, "1girl, \\(x\\)", "bad", settings, width=128, height=64, **kwargs
+        single_frame,
+        picture,
+        steps,
+        Prompts("1girl, \\(x\\)", "bad"),
+        settings,
+        width=128,
+        height=64,
+        **kwargs,
     )
 
 
 def segment(multi_frame, start, end, sampler="paintsundo_ddim", scheduler="trailing", seed=5, model=None):
-    own, clip, vae, clip_vision = multi_frame
     settings = SamplerSettings(seed=seed, steps=2, cfg=7.5, sampler_name=sampler, scheduler=scheduler)
     return segments.interpolate(
-        model or own,
-        clip,
-        vae,
-        clip_vision,
+        multi_frame._replace(model=model or multi_frame.model),
         (start, end),
-        "1girl",
-        "",
+        Prompts("1girl", ""),
         settings,
         resolution="size of the pictures",
     )
@@ -117,13 +119,9 @@ def test_guidance_over_no_interval_equals_cfg_1(multi_frame, pictures):
     settings = [SamplerSettings(5, 2, cfg, "euler", "simple") for cfg in (7.5, 1.0)]
     frames = [
         segments.interpolate(
-            m,
-            clip,
-            vae,
-            clip_vision,
+            multi_frame._replace(model=m),
             (pictures[:1], pictures[1:2]),
-            "1girl",
-            "",
+            Prompts("1girl", ""),
             s,
             resolution="size of the pictures",
         )
@@ -211,17 +209,16 @@ def test_keyframe_equals_the_hosts_own_sampler(single_frame, pictures, sampler):
 
 @torch.inference_mode()
 def test_keyframes_refuse_the_objects_of_another_model(single_frame, multi_frame, pictures):
-    model, clip, vae = single_frame
     for wrong, said in (
-        ((multi_frame[0], clip, vae), "MODEL is not the single-frame one.*Single-Frame Loader"),
+        ({"model": multi_frame.model}, "MODEL is not the single-frame one.*Single-Frame Loader"),
         (
-            (model, multi_frame[1], vae),
+            {"clip": multi_frame.clip},
             "tokens of 48 numbers.*reads tokens of 32.*CLIP of the PaintsUndo Single-Frame",
         ),
-        ((model, clip, multi_frame[2]), "VAE is the multi-frame model's.*Single-Frame Loader"),
+        ({"vae": multi_frame.vae}, "VAE is the multi-frame model's.*Single-Frame Loader"),
     ):
         with pytest.raises(ValueError, match=said):
-            predict(wrong, pictures[:1], [400])
+            predict(single_frame._replace(**wrong), pictures[:1], [400])
 
 
 @torch.inference_mode()
@@ -239,27 +236,25 @@ def test_hosts_own_sampler_refuses_the_prompt_of_the_other_clip(single_frame, mu
 @pytest.mark.parametrize("scheduler", ["trailing", "karras"])
 @torch.inference_mode()
 def test_segment_refuses_the_objects_of_another_model(single_frame, multi_frame, pictures, scheduler):
-    model, clip, vae, clip_vision = multi_frame
     for wrong, said in (
-        ((single_frame[0], clip, vae, clip_vision), "MODEL is not the multi-frame one.*Multi-Frame Loader"),
+        ({"model": single_frame.model}, "MODEL is not the multi-frame one.*Multi-Frame Loader"),
         (
-            (model, single_frame[1], vae, clip_vision),
+            {"clip": single_frame.clip},
             "tokens of 32 .*reads tokens of 48.*CLIP of the PaintsUndo Multi",
         ),
         (
-            (model, clip, single_frame[2], clip_vision),
+            {"vae": single_frame.vae},
             "VAE is not the multi-frame model's.*Multi-Frame Loader",
         ),
     ):
         with pytest.raises(ValueError, match=said):
-            segment(wrong, pictures[:1], pictures[1:2], scheduler=scheduler)
+            segment(multi_frame._replace(**wrong), pictures[:1], pictures[1:2], scheduler=scheduler)
 
 
 @torch.inference_mode()
 def test_keyframes_take_a_model_whose_process_a_node_changed(single_frame, pictures):
-    model, clip, vae = single_frame
-    (patched,) = ModelSamplingDiscrete().patch(model, "v_prediction", False)
-    changed = predict((patched, clip, vae), pictures[:1], [400])
+    (patched,) = ModelSamplingDiscrete().patch(single_frame.model, "v_prediction", False)
+    changed = predict(single_frame._replace(model=patched), pictures[:1], [400])
     assert (changed - predict(single_frame, pictures[:1], [400])).abs().max() > 1e-3
 
 
@@ -280,10 +275,10 @@ def test_overflowed_numbers_are_named_in_place_of_black_pictures(single_frame, m
     said = f"{place}: .*weight_dtype bf16 or fp32.*--fp32-vae"
     model, vae = overflowing(single_frame[0], single_frame[2], place)
     with pytest.raises(OverflowedNumbersError, match=f"single-frame.*{said}"):
-        predict((model, single_frame[1], vae), pictures[:1], [400])
+        predict(single_frame._replace(model=model, vae=vae), pictures[:1], [400])
     model, vae = overflowing(multi_frame[0], multi_frame[2], place)
     with pytest.raises(OverflowedNumbersError, match=f"(multi-frame|video).*{said}"):
-        segment((model, multi_frame[1], vae, multi_frame[3]), pictures[:1], pictures[1:2])
+        segment(multi_frame._replace(model=model, vae=vae), pictures[:1], pictures[1:2])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
 from paintsundo_pack.paintsundo_models.host import encoding_cache
+from paintsundo_pack.paintsundo_models.host.objects import Prompts
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 
 KEYFRAMES = 4
@@ -41,15 +42,10 @@ def count_calls(monkeypatch, owner, name):
 
 
 def segment(multi_frame, start, end, prompt="1girl"):
-    model, clip, vae, clip_vision = multi_frame
     return segments.interpolate(
-        model,
-        clip,
-        vae,
-        clip_vision,
+        multi_frame,
         (start, end),
-        prompt,
-        "",
+        Prompts(prompt, ""),
         SamplerSettings(5, 1, 7.5, "paintsundo_ddim", "trailing"),
         resolution="size of the pictures",
     )
@@ -82,11 +78,11 @@ def test_remembered_encodings_change_no_result(multi_frame, pictures):
 
 @torch.inference_mode()
 def test_keyframes_of_one_picture_encode_it_once(seeded_checkpoints, pictures, monkeypatch):
-    model, clip, vae = loading.load_single_frame(seeded_checkpoints["single_frame"], "fp32")
-    encoded = count_calls(monkeypatch, vae.first_stage_model, "encode")
+    single_frame = loading.load_single_frame(seeded_checkpoints["single_frame"], "fp32")
+    encoded = count_calls(monkeypatch, single_frame.vae.first_stage_model, "encode")
     settings = SamplerSettings(7, 1, 3.0, "euler", "karras")
     for step in (400, 800):
-        keyframes.predict_keyframes(model, clip, vae, pictures[:1], [step], "a", "b", settings, 64, 64)
+        keyframes.predict_keyframes(single_frame, pictures[:1], [step], Prompts("a", "b"), settings, 64, 64)
     assert len(encoded) == 1
 
 

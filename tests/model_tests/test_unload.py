@@ -6,18 +6,17 @@ import weakref
 import torch
 from comfy import model_management
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host.objects import Prompts
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 
 SETTINGS = SamplerSettings(7, 1, 3.0, "euler", "normal")
 
 
 def run_chain(single_frame, multi_frame, picture):
-    model, clip, vae = single_frame
-    made = keyframes.predict_keyframes(model, clip, vae, picture, [400, 999], "a", "b", SETTINGS, 64, 64)
+    made = keyframes.predict_keyframes(single_frame, picture, [400, 999], Prompts("a", "b"), SETTINGS, 64, 64)
     ends = (made[:1], made[1:])
     size = "size of the pictures"
-    model, clip, vae, clip_vision = multi_frame
-    return segments.interpolate(model, clip, vae, clip_vision, ends, "a", "", SETTINGS, resolution=size)
+    return segments.interpolate(multi_frame, ends, Prompts("a", ""), SETTINGS, resolution=size)
 
 
 def networks(single_frame, multi_frame):

@@ -29,7 +29,7 @@ def temp_folder(tmp_path, monkeypatch):
 def test_keyframes_are_shown_and_the_cut_behind_them(monkeypatch, temp_folder, picture, cuts):
     made = torch.linspace(0, 1, 3)[:, None, None, None].expand(-1, 128, 64, 3)
     monkeypatch.setattr(
-        predict_keyframes, "predict_keyframes", lambda model, clip, vae, image, steps, *_: made[: len(steps)]
+        predict_keyframes, "predict_keyframes", lambda objects, image, steps, *_: made[: len(steps)]
     )
     image = torch.ones(picture)
     many = predict_keyframes.PredictKeyframes.execute(image=image, operation_steps="1 2 3", **SINGLE)

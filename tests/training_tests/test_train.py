@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host.objects import Prompts
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 from paintsundo_pack.paintsundo_models.video.files import encode_video
 from PIL import Image, ImageDraw
@@ -169,10 +170,10 @@ def test_video_vae_learns_its_decoder_and_keeps_the_encoder(run):
 
 @torch.inference_mode()
 def test_normal_loaders_read_the_single_file(run):
-    model, clip, vae = loading.load_single_frame(run / "export" / "single-frame.safetensors")
+    single_frame = loading.load_single_frame(run / "export" / "single-frame.safetensors")
     picture = torch.rand(1, 90, 80, 3)
     made = keyframes.predict_keyframes(
-        model, clip, vae, picture, [0, 999], "a", "", SamplerSettings(1, 2, 3.0, "dpmpp_2m", "karras")
+        single_frame, picture, [0, 999], Prompts("a", ""), SamplerSettings(1, 2, 3.0, "dpmpp_2m", "karras")
     )
     assert made.shape == (2, 64, 64, 3), "the size of the training"
     assert made.isfinite().all()
@@ -182,15 +183,11 @@ def test_normal_loaders_read_the_single_file(run):
 def test_normal_loaders_read_the_released_layout(run):
     single = loading.load_single_frame(run / "export" / "single-frame")
     assert single[0].model.diffusion_model is not None
-    model, clip, vae, clip_vision = loading.load_multi_frame(run / "export" / "multi-frame")
+    multi_frame = loading.load_multi_frame(run / "export" / "multi-frame")
     frames = segments.interpolate(
-        model,
-        clip,
-        vae,
-        clip_vision,
+        multi_frame,
         (torch.zeros(1, 90, 80, 3), torch.ones(1, 90, 80, 3)),
-        "a",
-        "",
+        Prompts("a", ""),
         SamplerSettings(1, 2, 7.5, "paintsundo_ddim", "trailing"),
     )
     assert frames.shape == (16, 64, 64, 3)
