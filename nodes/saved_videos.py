@@ -20,24 +20,24 @@ DEFAULT_PREFIX = "PaintsUndo/painting"
 
 
 def clean_prefix(text: str) -> str:
-    """The start of a file's path below the output folder; without a name in it, the default.
+    """Return the start of a file's path below the output folder, or the default if the text holds no name.
 
     Raises:
-        ValueError: it leads out of the output folder.
+        ValueError: the path leads out of the output folder.
     """
-    # A folder alone would name hidden files, and the host counts no numbers for it.
+    # Without a name, a folder would get hidden files, and the host would not count their numbers up.
     prefix = text.strip().rstrip("/\\. ") or DEFAULT_PREFIX
     output = Path(os.path.abspath(folder_paths.get_output_directory()))
     if not Path(os.path.abspath(output / prefix)).is_relative_to(output):
         raise ValueError(
-            f'filename_prefix is "{text}", which leads out of ComfyUI\'s output folder ({output}). Write a name, with '
-            f'folders before it where wanted, such as "{DEFAULT_PREFIX}".'
+            f'filename_prefix is "{text}", which leads out of ComfyUI\'s output folder ({output}). Write a name, '
+            f'with folders before it if you want, such as "{DEFAULT_PREFIX}".'
         )
     return prefix
 
 
 def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
-    """Path without ending of a new video, and its folder below the output folder, by the host's rules for names."""
+    """Return the path, without ending, of a video that does not exist yet, and its folder below the output folder."""
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
         prefix, folder_paths.get_output_directory(), width, height
     )
@@ -49,16 +49,16 @@ def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
 
 @dataclass(frozen=True)
 class VideoToSave:
-    """What a file is like, apart from its frames.
+    """Everything about a video file but its frames.
 
     Attributes:
         prefix: start of its path below the output folder, from `clean_prefix`.
         format: a name in `VIDEO_FORMATS`.
-        quality: 0...100, see `encode_video`.
+        quality: 0 to 100, see `encode_video`.
         rate: frames a second.
-        metadata: texts to store in it.
-        has_own_end: the finished picture is the one that was given; the file says so, and that picture beside it is
-            not called AI-made.
+        metadata: texts to store in the file.
+        has_own_end: True if the video ends with the user's picture. The file says so, and a PNG of that picture
+            beside it is not called AI-made.
     """
 
     prefix: str
@@ -70,7 +70,7 @@ class VideoToSave:
 
     @property
     def statement(self) -> mark.Statement:
-        """What the file says of itself."""
+        """The statement in the file on how it was made."""
         return mark.WITH_PICTURE if self.has_own_end else mark.BY_MODELS
 
 
@@ -80,9 +80,9 @@ def save_video(
     """Write frames as a new file or folder, with a progress bar, and return what the node shows.
 
     Args:
-        frames: as played; each is asked for once, in turn.
-        to_save: the rest of the file.
-        picture: makes the picture (H, W, 3) that lies beside a GIF and carries the workflow.
+        frames: the frames as played; each is read once, in order.
+        to_save: everything but the frames.
+        picture: makes the picture (H, W, 3) of the PNG beside a GIF, which carries the workflow.
     """
     bar = comfy.utils.ProgressBar(len(frames))
 
@@ -111,8 +111,8 @@ def save_video(
     )
     if to_save.format != video_files.GIF:
         return ui.PreviewVideo([saved(path.name)])
-    # A GIF cannot carry the workflow. The page also takes an animation with a PNG in its list for pictures: without
-    # it, it would try to play the GIF as a video and show nothing.
+    # A GIF cannot carry the workflow, so a PNG beside it does. The PNG also makes the page show both as pictures:
+    # with the GIF alone, the page would try to play a video and show nothing.
     companion = stem.with_name(stem.name + ".png")
     of_picture = None if to_save.has_own_end else to_save.statement
     video_files.save_png(picture(), companion, to_save.metadata, of_picture)
