@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from benchmarks.settings import Setting
 
 LEGEND = (
-    "A step is one evaluation, positive and negative branch together. The keyframe UNet and the image VAE's decoder work "
+    "A step is one evaluation of the positive and the negative branch together. The keyframe UNet and the image VAE's decoder work "
     "on all keyframes at once; the vision encoder and both VAEs' encoders on one picture; a segment has 16 frames. "
     "TFLOP: matrix products, convolutions and attention. Peak GB: the stage's own weights and what it needs beyond them."
 )

@@ -1,4 +1,4 @@
-"""The benchmark commands: the counts against figures worked out by other means, the table's arithmetic, a whole run."""
+"""The benchmark commands: counts against figures from other calculations, the table's arithmetic, a whole run."""
 
 import importlib.util
 import json
@@ -39,7 +39,7 @@ STAGES = [
 
 
 def start(script, *arguments):
-    """A command of benchmarks/ under this Python, on one thread, without the search for a host."""
+    """Start a command of benchmarks/ under this Python, on one thread, as its second process."""
     return subprocess.Popen(
         [sys.executable, ROOT / "benchmarks" / script, *arguments],
         env={
@@ -115,7 +115,7 @@ def test_counted_memory_is_that_of_weights_and_tensors(full_size):
     rows = full_size[1]["rows"]
     assert rows["keyframe UNet step"]["weights_bytes"] == pytest.approx(1.72e9, rel=0.01)
     assert rows["3D UNet step"]["weights_bytes"] == pytest.approx(2.88e9 + 0.098e9, rel=0.01)
-    # at the finest level, 128 channels of all frames: what is added, what goes into the convolution, what comes out
+    # At the finest level: the residual, the convolution's input and its output, each 128 channels of all frames.
     three = 3 * 2 * 128 * 16 * 448 * 384
     working = rows["video VAE decode"]["peak_bytes"] - rows["video VAE decode"]["weights_bytes"]
     assert three < working < 1.2 * three
@@ -131,7 +131,7 @@ def test_counted_memory_is_linear_in_pixels(full_size):
 
 
 def test_the_host_frees_what_the_networks_take_and_not_much_more(full_size, monkeypatch):
-    """Half precision, attention by fused kernels. Less than they take runs out of memory; far more moves weights for nothing."""
+    """In half precision with fused attention. Too low an estimate runs out of memory; too high a one unloads weights in vain."""
     monkeypatch.setattr(comfy.model_management, "pytorch_attention_flash_attention", lambda: True)
     model = types.SimpleNamespace(
         memory_usage_factor=MultiFrameConfig.memory_usage_factor,
@@ -196,15 +196,15 @@ def test_a_run_measures_every_stage_and_the_chain(tmp_path):
 
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path):
-    process = start("compare_reference.py", tmp_path)
+    process = start("compare_original.py", tmp_path)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "is no checkout of Paints-UNDO" in errors
 
 
-@pytest.mark.parametrize("script", ["run.py", "compare_reference.py"])
+@pytest.mark.parametrize("script", ["run.py", "compare_original.py"])
 def test_commands_begin_with_the_standard_library_alone(script):
-    """They are started with any Python, and find the host's by themselves."""
+    """Users start the commands with any Python; the commands find ComfyUI's."""
     command = [sys.executable, "-S", ROOT / "benchmarks" / script, "--help"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""The evaluation's figures against pictures made by hand."""
+"""The evaluation's figures, on pictures whose figures are known."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def flat(*levels):
 
 
 def keyframe_scores(**changes):
-    """Scores that meet every bar."""
+    """Scores that meet every bar, with some of them changed."""
     perfect = {
         "index": 0,
         "finished_psnr": 30.0,
@@ -29,7 +29,7 @@ def keyframe_scores(**changes):
 
 
 def segment_scores(**changes):
-    """Scores that meet every bar."""
+    """Scores that meet every bar, with some of them changed."""
     perfect = {
         "index": 0,
         "pair": (0, 400),

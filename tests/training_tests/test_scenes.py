@@ -1,4 +1,4 @@
-"""The painter of the training pictures: repeatable, steady from blank to finished, varied."""
+"""The procedural painter: repeatable paintings, a steady course from blank to finished, variety."""
 
 import hashlib
 import subprocess

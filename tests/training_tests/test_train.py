@@ -60,14 +60,14 @@ def settings(**changes):
 
 
 def narrow():
-    """Settings of a single-frame network that cannot hand its noise through."""
+    """Settings of a single-frame network that is too narrow to pass its noise through the last norm."""
     data = settings()
     data["networks"]["unet_width"] = 64
     return data
 
 
 def drawing(color, frames):
-    """A disc that is drawn in so many frames, the last one finished."""
+    """Pictures of a disc that is drawn in so many frames; the last one is finished."""
     pictures = []
     for number in range(frames):
         picture = Image.new("RGB", (96, 80), "white")
@@ -79,7 +79,7 @@ def drawing(color, frames):
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """A folder with two drawings as numbered pictures, one as a video, and things that are no recordings."""
+    """A folder with two drawings as numbered pictures, one as a video, and entries that are not recordings."""
     folder = tmp_path_factory.mktemp("recordings")
     for name, color in (("a", "red"), ("b", "blue")):
         (folder / name).mkdir()
@@ -101,7 +101,7 @@ def options(run, arguments, data):
 
 
 def start(run, *arguments, data=None):
-    """Run the command as a process of its own; the completed process."""
+    """Run the command in a new process; return the completed process."""
     return subprocess.run(
         [sys.executable, str(ROOT / "training" / "train.py"), *options(run, arguments, data)],
         env={**os.environ, "COMFYUI_PYTHON": sys.executable},
@@ -288,7 +288,7 @@ def test_start_keeps_the_image_vae(train, tmp_path):
 
 @pytest.fixture
 def paused(tmp_path):
-    """A folder with a screen recording of 20 frames, ever darker, that stands still for three seconds in the middle."""
+    """A folder with a screen recording of 20 frames, each darker than the last, with a pause of three seconds in the middle."""
     path = tmp_path / "recordings" / "paused.mkv"
     path.parent.mkdir()
     with av.open(path, "w") as container:

@@ -139,6 +139,7 @@ def fix_reference_projections(video_vae: VideoAutoencoder, pixels: Tensor) -> No
         if isinstance(layer, ReferenceAttention):
             for projection in (layer.to_k, layer.to_v):
                 nn.init.normal_(
-                    projection.weight, std=1 / float(features.square().mean() * features.shape[1]) ** 0.5
+                    projection.get_parameter("weight"),
+                    std=1 / float(features.square().mean() * features.shape[1]) ** 0.5,
                 )
                 projection.requires_grad_(False)

@@ -1,6 +1,6 @@
 """The cases that are compared: our networks and those of the original program, with the same full-size weights and inputs.
 
-This module imports the checkout's modules, which compare_reference.py makes importable first.
+This module imports the checkout's modules, which compare_original.py makes importable first.
 """
 
 import json
@@ -35,7 +35,7 @@ class Case(NamedTuple):
     """One computation, by the original program and by us."""
 
     name: str
-    reference: Callable[[], Tensor]
+    original: Callable[[], Tensor]
     ours: Callable[[], Tensor]
 
 
@@ -72,7 +72,7 @@ def keyframe_cases(side: int) -> Iterator[Case]:
     x_of_ours = torch.cat([x, picture.expand_as(x)], dim=1).repeat(2, 1, 1, 1)
     y = Timestep(256)(operation_steps.float()).repeat(2, 1)
 
-    def reference() -> Tensor:
+    def original() -> Tensor:
         branches = [
             theirs(x, t, return_dict=False, encoder_hidden_states=prompt, cross_attention_kwargs=conds)[0]
             for prompt in prompts
@@ -82,7 +82,7 @@ def keyframe_cases(side: int) -> Iterator[Case]:
     def own() -> Tensor:
         return ours(x_of_ours, t_of_ours, context=prompts.flatten(0, 1), y=y)
 
-    yield Case(f"keyframe step ({count} keyframes, +/-), {side}x{side}", reference, own)
+    yield Case(f"keyframe step ({count} keyframes, +/-), {side}x{side}", original, own)
 
 
 def video_decode_cases(side: int) -> Iterator[Case]:
@@ -112,18 +112,18 @@ def video_decode_cases(side: int) -> Iterator[Case]:
     kept = [rearrange(feature, "(b t) c h w -> b c t h w", t=2) for feature in kept]
     features = ours.reference_features(pictures)
 
-    def reference() -> Tensor:
+    def original() -> Tensor:
         frames = theirs.decode(folded, ref_context=kept, timesteps=FRAMES)
         return rearrange(frames, "(b t) c h w -> b c t h w", t=FRAMES)
 
     yield Case(
         f"video decode, ours with the pictures' features, {side}x{side}",
-        reference,
+        original,
         lambda: ours.decode(latent, pictures),
     )
     yield Case(
         f"video decode, features given to both, {side}x{side}",
-        reference,
+        original,
         lambda: ours.decoder(latent, features),
     )
 
@@ -152,12 +152,12 @@ def segment_cases(side: int) -> Iterator[Case]:
     t, fs = torch.tensor([500]), torch.tensor([3])
     x_of_ours = torch.cat([x, concat], dim=1)
 
-    def reference() -> Tensor:
+    def original() -> Tensor:
         return theirs(x, t, context_text=text, context_img=image, concat_cond=concat, fs=fs)
 
     yield Case(
         f"3D UNet, one forward, {side}x{side}",
-        reference,
+        original,
         lambda: ours(x_of_ours, t, context=text, image_context=image, fs=fs),
     )
 

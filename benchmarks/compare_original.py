@@ -1,4 +1,4 @@
-"""Compare our networks with those of the original program: `python benchmarks/compare_reference.py PATH`.
+"""Compare our networks with those of the original program: `python benchmarks/compare_original.py PATH`.
 
 PATH is a checkout of Paints-UNDO. Both sides run alternately in one process on the CPU, in float32, with the same
 full-size weights and inputs. The checkout's modules are imported from PATH; none of its code is in this repository.
@@ -28,13 +28,13 @@ HEADINGS = (
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.reference_cases import Case
+    from benchmarks.original_cases import Case
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="compare_reference.py",
+        prog="compare_original.py",
         description="Time of our networks against the original program's, same weights and precision, on the CPU.",
     )
     parser.add_argument("path", type=Path, help="checkout of github.com/lllyasviel/Paints-UNDO")
@@ -99,7 +99,7 @@ def compare(options: argparse.Namespace, about: str) -> None:
     """Print the table, with a line for each case as soon as it is measured."""
     import torch
 
-    from benchmarks.reference_cases import CASES
+    from benchmarks.original_cases import CASES
 
     print(
         f"float32 on the CPU, {torch.get_num_threads()} threads, torch {torch.__version__}, "
@@ -116,9 +116,9 @@ def compare(options: argparse.Namespace, about: str) -> None:
 
 def compared(case: "Case", repeats: int) -> list[str]:
     """Run both sides alternately, each first in every other round; return a cell for each of HEADINGS."""
-    expected, found = case.reference(), case.ours()
+    expected, found = case.original(), case.ours()
     difference = ((found - expected).abs().max() / expected.abs().max()).item()
-    sides = {"original": case.reference, "ours": case.ours}
+    sides = {"original": case.original, "ours": case.ours}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for index in range(repeats):
         for name in list(sides) if index % 2 == 0 else reversed(sides):
