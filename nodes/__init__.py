@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .arrange_keyframes import ArrangeKeyframes, KeyframePairs
 from .assemble_video import AssembleVideo
 from .download_models import Download
+from .full_size import FullSize
 from .interpolate_keyframes import Interpolate, InterpolationConditioning
 from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
 from .multi_frame_sampling import DDIMSampler, Guidance, TemporalWindowNode, TrailingScheduler
@@ -29,6 +30,7 @@ NODES: list[type[io.ComfyNode]] = [
     TemporalWindowNode,
     Interpolate,
     AssembleVideo,
+    FullSize,
 ]
 
 

@@ -9,13 +9,17 @@ from torch import Tensor
 from ..paintsundo_models.constants import DEFAULT_FPS
 from ..paintsundo_models.errors import VideoEncodingError
 from ..paintsundo_models.host.graph import connections_of_class, is_output_wanted, setting_at_source
+from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.video import files as video_files
-from ..paintsundo_models.video import timeline
+from ..paintsundo_models.video import full_size, timeline
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
 from .saved_videos import DEFAULT_PREFIX, VideoToSave, clean_prefix, save_video
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
+NO_ROOM = (
+    "Lower longest_side, or disconnect the outputs video and frames: the file is written frame by frame."
+)
 
 
 class AssembleVideo(io.ComfyNode):
@@ -120,6 +124,30 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="The keyframes in undo order from Arrange Keyframes. Only the first and the last one are "
                     "used, for exact_ends.",
                 ),
+                io.Image.Input(
+                    "finished",
+                    optional=True,
+                    tooltip="The finished picture as you have it, one. With it the video can be as large as the picture (see "
+                    "size), and passes into exactly this picture over its last frames.",
+                ),
+                io.Combo.Input(
+                    "size",
+                    options=list(full_size.SIZES),
+                    default=full_size.SIZE_PICTURE,
+                    optional=True,
+                    tooltip="Without the finished picture: no effect, the video is as large as the segments. as the finished "
+                    "picture: its own detail shows in every frame where it is painted already. as the segments: small.",
+                ),
+                io.Int.Input(
+                    "longest_side",
+                    default=full_size.DEFAULT_LONGEST_SIDE,
+                    min=64,
+                    max=16384,
+                    step=1,
+                    optional=True,
+                    tooltip="With the size of the finished picture: the most pixels that a side of the video may have. A "
+                    "smaller picture is not enlarged. Many players go up to 4096.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -172,6 +200,9 @@ class AssembleVideo(io.ComfyNode):
         filename_prefix: list[str],
         exact_ends: list[bool],
         keyframes: list[Tensor] | None = None,
+        finished: list[Tensor] | None = None,
+        size: Sequence[str] = (full_size.SIZE_PICTURE,),
+        longest_side: Sequence[int] = (full_size.DEFAULT_LONGEST_SIDE,),
     ) -> io.NodeOutput:
         """Run the node; every input is a list because `frames` is one."""
         settings = AssemblySettings(
@@ -181,18 +212,25 @@ class AssembleVideo(io.ComfyNode):
             hold_first=hold_first[0],
             hold_last=hold_last[0],
             exact_ends=exact_ends[0],
+            size=size[0],
+            longest_side=longest_side[0],
         )
         video_files.check_format(format[0], settings.rate)
         prefix = clean_prefix(filename_prefix[0])
-        if keyframes and len(keyframes) > 1:
-            raise ValueError(
-                f"keyframes is a list of {len(keyframes)} batches, and one batch is needed: the graph ran for several "
-                "pictures at once, and their segments would all end up in one video. Queue the pictures one by one."
-            )
-        video = assemble(frames, settings, keyframes[0] if keyframes else None)
+        for name, given in (("keyframes", keyframes), ("finished", finished)):
+            if given and len(given) > 1:
+                raise ValueError(
+                    f"{name} is a list of {len(given)} batches, and one batch is needed: the graph ran for several "
+                    "pictures at once, and their segments would all end up in one video. Queue the pictures one by one."
+                )
+        video = assemble(
+            frames, settings, keyframes[0] if keyframes else None, finished[0] if finished else None
+        )
         played, images = video.played, None
         prompt, node_id = cls.hidden.prompt, cls.hidden.unique_id
         if any(is_output_wanted(output, node_id, prompt) for output in (VIDEO_OUTPUT, FRAMES_OUTPUT)):
+            if finished:
+                require_room_for_frames(len(played), played.height, played.width, NO_ROOM)
             played = RecordedFrames(played)
             images = played.images
         metadata = {}
@@ -201,7 +239,8 @@ class AssembleVideo(io.ComfyNode):
         has_picture = setting_at_source(
             "keyframes", "PaintsUndoArrangeKeyframes", "include_finished", node_id, prompt
         )
-        has_own_end = video.has_own_end and has_picture is not False  # None: nothing says that it is left out
+        # None: nothing says that it is left out
+        has_own_end = video.has_own_end and (bool(finished) or has_picture is not False)
         to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata, has_own_end)
         shown = save_video(played, to_save, lambda: video.picture)
         if images is None:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from torch import Tensor
 
 from .frames import Frames, TimedFrames
+from .full_size import DEFAULT_LONGEST_SIDE, SIZE_PICTURE, FullSizeFrames, picture_of_video
 from .timeline import (
     ORDER_PAINTING,
     TRIM_REFERENCE,
@@ -33,7 +34,10 @@ class AssemblySettings:
         trim: one of `timeline.TRIMS`.
         hold_first: how much longer the first frame as played is shown, in seconds.
         hold_last: how much longer the last frame as played is shown, in seconds.
-        exact_ends: where keyframes are given, the video's two ends are those themselves, not as the model drew them.
+        exact_ends: where the keyframes or the finished picture are given, the video's two ends are those themselves, not
+            as the model drew them.
+        size: one of `full_size.SIZES`; of a video whose finished picture is given.
+        longest_side: the most pixels that a side may have, where the size is the finished picture's.
     """
 
     rate: Fraction
@@ -42,6 +46,8 @@ class AssemblySettings:
     hold_first: float = 0.0
     hold_last: float = 0.0
     exact_ends: bool = True
+    size: str = SIZE_PICTURE
+    longest_side: int = DEFAULT_LONGEST_SIDE
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,10 @@ class AssembledVideo:
 
 
 def assemble(
-    segments: Sequence[Tensor], settings: AssemblySettings, keyframes: Tensor | None = None
+    segments: Sequence[Tensor],
+    settings: AssemblySettings,
+    keyframes: Tensor | None = None,
+    finished: Tensor | None = None,
 ) -> AssembledVideo:
     """Put the stages of a video together.
 
@@ -73,16 +82,24 @@ def assemble(
         segments: in undo order, see `timeline.join_segments`.
         settings: what is chosen.
         keyframes: (N, H, W, C) in undo order; the first and the last one are the exact ends.
+        finished: the finished picture at its own size, (1, H, W, C); the video's size and, in place of the first
+            keyframe, its exact end.
 
     Raises:
         ValueError: segments that do not fit together, or a setting outside of what it takes.
     """
+    is_exact = settings.exact_ends and settings.trim != TRIM_REFERENCE
     ends = (None, None)
-    if keyframes is not None and settings.exact_ends:
-        ends = (keyframes[:1], keyframes[-1:])
+    if keyframes is not None and is_exact:
+        ends = (keyframes[:1] if finished is None else None, keyframes[-1:])
 
     # What the frames look like, in undo order.
     frames = join_segments(segments, settings.trim, ends)
+    if finished is not None:
+        sizes = [] if keyframes is None else [(keyframes.shape[2], keyframes.shape[1])]
+        longest_side = settings.longest_side if settings.size == SIZE_PICTURE else 0
+        picture = picture_of_video(finished, frames, longest_side, sizes)
+        frames = FullSizeFrames(frames, picture, is_exact)
 
     # When each of them is shown.
     positions = played_positions(len(frames), settings.order)
@@ -91,4 +108,6 @@ def assemble(
 
     # What is laid on the played video.
     played = TimedFrames(frames, positions)
-    return AssembledVideo(played, frames, has_own_end=ends[0] is not None and settings.trim != TRIM_REFERENCE)
+    return AssembledVideo(
+        played, frames, has_own_end=is_exact and not (keyframes is None and finished is None)
+    )

@@ -101,8 +101,21 @@ DESIGN = {
             "filename_prefix": "STRING",
             "exact_ends": "BOOLEAN",
             "keyframes": "IMAGE",
+            "finished": "IMAGE",
+            "size": "COMBO",
+            "longest_side": "INT",
         },
         ["VIDEO", "IMAGE"],
+    ),
+    "PaintsUndoFullSize": (
+        {
+            "frames": "IMAGE",
+            "finished": "IMAGE",
+            "longest_side": "INT",
+            "order": "COMBO",
+            "upscale_model": "UPSCALE_MODEL",
+        },
+        ["IMAGE"],
     ),
 }
 
