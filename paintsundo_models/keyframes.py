@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from .checkpoints.parts import SINGLE_FRAME_LOADER
-from .host.encoding_cache import fingerprint, remembered
+from .host.encoding_cache import cached_encoding, picture_key
 from .host.objects import Prompts, SingleFrameObjects
 from .host.sampling import (
     Conditioning,
     SamplerSettings,
-    couples_batch,
+    batching_changes_results,
     encode_prompt,
     require_finite,
     sample_latent,
@@ -52,7 +52,7 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
     else:
         width, height = keyframe_size(width, height, image.shape[2], image.shape[1])
     fitted = resize_and_center_crop(image, width, height)
-    return remembered(vae, fingerprint(fitted), lambda: vae.encode(fitted))  # pyright: ignore[reportReturnType]
+    return cached_encoding(vae, picture_key(fitted), lambda: vae.encode(fitted))  # pyright: ignore[reportReturnType]
 
 
 def keyframe_conditioning(
@@ -107,7 +107,7 @@ def predict_keyframes(
     picture = encode_picture(vae, image, width, height)
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
     sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
-    size = 1 if couples_batch(settings.sampler_name) else KEYFRAMES_PER_BATCH
+    size = 1 if batching_changes_results(settings.sampler_name) else KEYFRAMES_PER_BATCH
     keyframes = []
     for start in range(0, len(operation_steps), size):
         batch = operation_steps[start : start + size]

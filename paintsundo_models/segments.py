@@ -13,7 +13,7 @@ from torch import Tensor
 from .checkpoints.parts import MULTI_FRAME_LOADER
 from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from .host.clip_vision import encode_any_aspect
-from .host.encoding_cache import fingerprint, remembered
+from .host.encoding_cache import cached_encoding, picture_key
 from .host.model_options import multi_frame_sampling
 from .host.multi_frame import FS, VISION_TOKENS
 from .host.objects import MultiFrameObjects, Prompts
@@ -71,10 +71,10 @@ def interpolation_conditioning(
     start, end = (resize_and_center_crop(image, width, height) for image in (start_image, end_image))
 
     def look(image: Tensor) -> Tensor:
-        return remembered(clip_vision, fingerprint(image), lambda: encode_any_aspect(clip_vision, image))
+        return cached_encoding(clip_vision, picture_key(image), lambda: encode_any_aspect(clip_vision, image))
 
     def encode(image: Tensor) -> Tensor:
-        latent = remembered(vae, fingerprint(image), lambda: vae.encode(image))  # (1, 4, 1, h, w)
+        latent = cached_encoding(vae, picture_key(image), lambda: vae.encode(image))  # (1, 4, 1, h, w)
         return latent  # pyright: ignore[reportReturnType]  # the host's annotation says None as well
 
     seen = torch.stack([look(start), look(end)], dim=1)  # (1, 2, N, C)

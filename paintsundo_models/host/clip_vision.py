@@ -1,7 +1,7 @@
-"""CLIP ViT-H/14 for pictures of any aspect ratio, on the host's own CLIP_VISION object.
+"""CLIP ViT-H/14 for pictures of any aspect ratio, on ComfyUI's own CLIP_VISION object.
 
-Computes what Paints-UNDO's diffusers_vdm/improved_clip_vision.py computes (own code): the picture keeps its shape,
-and the learned grid of positions is stretched over it instead.
+Computes what Paints-UNDO's diffusers_vdm/improved_clip_vision.py computes (own code): the picture keeps its aspect
+ratio, and the learned square grid of position embeddings is resized to the picture's grid of patches.
 """
 
 import json
@@ -22,7 +22,7 @@ from ..errors import UnsupportedCheckpointError
 from .patchers import shapes_of, shapes_of_network
 
 HEAD_WIDTH = 80
-"""Channels a head of ViT-H; used where no config.json tells the number of heads."""
+"""Channels of one attention head in ViT-H; used if no config.json tells the number of heads."""
 
 _LAYER = "vision_model.encoder.layers."
 _POSITION_IDS = "vision_model.embeddings.position_ids"
@@ -36,11 +36,11 @@ def encode_any_aspect(clip_vision: comfy.clip_vision.ClipVisionModel, image: Ten
         image: (B, H, W, C) in [0, 1], C at least 3.
 
     Returns:
-        (B, 1 + N, D) float32: all tokens of the last hidden state, no post layer norm. N is 16 times the longer
-        side's patches, about 16 * 16 * aspect ratio.
+        (B, 1 + N, D) float32: all tokens of the last hidden state, before the final layer norm. N is the number of
+        patches: 16 along the shorter side times 16 * aspect ratio (rounded) along the longer side.
 
     Raises:
-        UnsupportedCheckpointError: `clip_vision` is of another family (SigLIP, DINO).
+        UnsupportedCheckpointError: `clip_vision` belongs to another family (SigLIP, DINO).
     """
     vision: Any = getattr(clip_vision.model, "vision_model", None)
     if getattr(getattr(vision, "embeddings", None), "class_embedding", None) is None:
@@ -59,7 +59,7 @@ def encode_any_aspect(clip_vision: comfy.clip_vision.ClipVisionModel, image: Ten
     )
     patches = embeddings.patch_embedding((pixels - mean) / std)  # (B, D, h, w)
 
-    # raw weights may lie on another device or in another dtype: cast at use
+    # These weights are used without a layer that would move them to the device and dtype of the input.
     positions = comfy.ops.cast_to_input(embeddings.position_embedding.weight, patches)
     grid = positions[1:].T.reshape(1, -1, grid_side, grid_side)
     patches = patches + F.interpolate(grid, size=patches.shape[-2:], mode="nearest")
@@ -70,21 +70,21 @@ def encode_any_aspect(clip_vision: comfy.clip_vision.ClipVisionModel, image: Ten
 
 
 def _resize_to_patches(pixels: Tensor, grid_side: int, patch: int) -> Tensor:
-    """(B, 3, H, W) -> the size at which the shorter side has `grid_side` patches and both are whole patches."""
+    """Resize (B, 3, H, W) so that the shorter side has `grid_side` patches and both sides are whole patches."""
     scale = grid_side / min(pixels.shape[-2:])
     size = [patch * round(scale * side) for side in pixels.shape[-2:]]
     return F.interpolate(pixels, size=size, mode="bicubic", antialias=True)
 
 
 def clip_vision_config(
-    state_dict: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Derive the host's CLIP vision configuration from tensor shapes.
+    state_dict: Mapping[str, Tensor], config: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """Return ComfyUI's configuration of a CLIP vision model, derived from tensor shapes.
 
     Args:
-        state_dict: tensors (or anything with a shape) under the names of transformers' CLIPVisionModelWithProjection.
-        config: the checkpoint's config.json, if there is one. Only what no shape tells is taken from it: the number
-            of heads and the activation; ViT-H's are assumed without it.
+        state_dict: tensors (or anything with a shape), named as in transformers' CLIPVisionModelWithProjection.
+        config: the checkpoint's config.json, if there is one. Only the number of heads and the activation are taken
+            from it, because no shape tells them; without it those of ViT-H are assumed.
 
     Raises:
         UnsupportedCheckpointError: a tensor that every CLIP vision model has is missing.
@@ -98,7 +98,7 @@ def clip_vision_config(
     missing = [name for name in names.values() if name not in state_dict]
     if missing:
         raise UnsupportedCheckpointError(
-            f"This is no CLIP vision model: {', '.join(missing)} not found among {len(state_dict)} tensors. Use the "
+            f"This is not a CLIP vision model: {', '.join(missing)} not found among {len(state_dict)} tensors. Use the "
             "image_encoder of the multi-frame checkpoint."
         )
     shape = {key: tuple(state_dict[name].shape) for key, name in names.items()}
@@ -121,25 +121,25 @@ def clip_vision_config(
 
 def build_clip_vision(
     state_dict: Mapping[str, Tensor],
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     path: Path,
     dtype: torch.dtype | None = None,
 ) -> comfy.clip_vision.ClipVisionModel:
-    """Build the host's CLIP_VISION object of any size and load it strictly.
+    """Build ComfyUI's CLIP_VISION object in the size of these tensors, and fill it strictly.
 
     Args:
         state_dict: as for `clip_vision_config`.
         config: as for `clip_vision_config`.
-        path: the checkpoint's, for error messages.
-        dtype: type that the weights are kept in; None: the host's choice, half precision on a CPU too.
+        path: the checkpoint's path, for error messages.
+        dtype: type in which the weights are kept; None: ComfyUI's choice, which is half precision on a CPU too.
 
     Raises:
-        UnsupportedCheckpointError: the tensors are no CLIP vision model's.
+        UnsupportedCheckpointError: the tensors do not belong to a CLIP vision model.
         CheckpointMismatchError: tensors are missing, unexpected or of another shape.
     """
     tensors = {name: tensor for name, tensor in state_dict.items() if name != _POSITION_IDS}
     derived = clip_vision_config(tensors, config)
-    # the host's constructor reads its configuration from a JSON file
+    # ComfyUI's constructor reads its configuration from a JSON file.
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.json"
         file.write_text(json.dumps(derived), encoding="utf-8")

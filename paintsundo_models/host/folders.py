@@ -1,4 +1,4 @@
-"""Where the pack's files lie: the host's model folders under the keys `paintsundo` and `diffusers`."""
+"""Where checkpoints are found: in ComfyUI's model folders with the keys `paintsundo` and `diffusers`."""
 
 import os
 from pathlib import Path
@@ -13,31 +13,32 @@ FOLDER_KEY = "paintsundo"
 SEARCHED_KEYS = (FOLDER_KEY, "diffusers")
 DOWNLOAD_NODE = "Download PaintsUndo Models"
 DEMO_FOLDER = Path(__file__).resolve().parents[1] / "demo"
-"""Small trained checkpoints of both models come with the pack: <kind>.safetensors each."""
+"""Folder of the two small trained checkpoints that come with the pack: <kind>.safetensors each."""
 
 
 def register_folder() -> None:
-    """Make models/paintsundo known to the host, before what extra_model_paths.yaml says; creates and lists nothing.
+    """Register models/paintsundo with ComfyUI as the first folder of its key; creates no folder and lists no files.
 
-    Before it, as the host's own folders are: new files go to the first, and a download's cache is no place for them.
+    It precedes the folders of extra_model_paths.yaml, because new files are written to the first folder of a key, and
+    those others may be shared or read-only.
     """
     own = os.path.join(folder_paths.models_dir, FOLDER_KEY)
     folder_paths.add_model_folder_path(FOLDER_KEY, own, is_default=True)
     paths, extensions = folder_paths.folder_names_and_paths[FOLDER_KEY]
-    # A new key comes with no extensions at all, which the host reads as "every file".
+    # ComfyUI creates the key without file extensions, and would then list files of every kind.
     folder_paths.folder_names_and_paths[FOLDER_KEY] = (paths, {*extensions, ".safetensors", ".onnx"})
 
 
 def list_checkpoints(kind: str) -> list[str]:
-    """Names of the checkpoints of this kind: those in the host's folders, then the built-in demo."""
+    """Return the names of the checkpoints of this kind: those in ComfyUI's folders, then the built-in demo."""
     return list(_found(kind))
 
 
 def checkpoint_path(name: str, kind: str) -> Path:
-    """Where a listed checkpoint lies.
+    """Return the path of a checkpoint by the name that `list_checkpoints` returns.
 
     Raises:
-        CheckpointNotFoundError: there is none of this name; the message says where to put it and where to get it.
+        CheckpointNotFoundError: there is no such checkpoint; the message says where to get it and where to put it.
     """
     found = _found(kind)
     if name not in found:
@@ -50,10 +51,10 @@ def checkpoint_path(name: str, kind: str) -> Path:
 
 
 def single_file_path(name: str) -> Path:
-    """Where a new single file of this name goes: models/paintsundo.
+    """Return the path for a new single file of this name, in models/paintsundo.
 
     Raises:
-        ValueError: the name is empty, hidden (begins with a dot) or leads out of that folder.
+        ValueError: the name is empty, begins with a dot (a hidden file) or leads out of that folder.
     """
     root = Path(folder_paths.get_folder_paths(FOLDER_KEY)[0]).resolve()
     path = (root / f"{name.removesuffix('.safetensors')}.safetensors").resolve()

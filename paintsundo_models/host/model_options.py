@@ -1,6 +1,4 @@
-"""Options of the multi-frame MODEL: its guidance and its temporal window, as copies of the MODEL that the host patches."""
-
-from typing import Any
+"""Options of the multi-frame MODEL, guidance and temporal window; each is set on a copy of the MODEL."""
 
 import comfy.model_patcher
 
@@ -10,14 +8,14 @@ from ..multi_frame.windows import TemporalWindow
 
 POST_CFG = "sampler_post_cfg_function"
 CALC_CONDS = "sampler_calc_cond_batch_function"
-"""The host's own keys of a MODEL's options: a list of functions, and one function."""
+"""Keys of ComfyUI's model_options: the first holds a list of functions, the second one function."""
 
 
 def multi_frame_sampling(model: comfy.model_patcher.ModelPatcher) -> ScaledZeroSNRSampling:
-    """The process of the multi-frame MODEL.
+    """Return the process (ModelSampling) of the multi-frame MODEL.
 
     Raises:
-        ValueError: the MODEL has another process.
+        ValueError: the MODEL's process is not that of the multi-frame model.
     """
     sampling = model.get_model_object("model_sampling")
     if not isinstance(sampling, ScaledZeroSNRSampling):
@@ -28,15 +26,28 @@ def multi_frame_sampling(model: comfy.model_patcher.ModelPatcher) -> ScaledZeroS
     return sampling
 
 
+def check_multi_frame_model(model: comfy.model_patcher.ModelPatcher) -> None:
+    """Check that a MODEL is the multi-frame one.
+
+    Raises:
+        ValueError: the MODEL's process is not that of the multi-frame model.
+    """
+    multi_frame_sampling(model)
+
+
 def with_temporal_window(
     model: comfy.model_patcher.ModelPatcher, window: str
 ) -> comfy.model_patcher.ModelPatcher:
-    """A copy of the MODEL whose spatial self-attentions also read other frames; window: one of TEMPORAL_WINDOWS.
+    """Return a copy of the MODEL whose spatial self-attentions also read other frames.
+
+    Args:
+        model: MODEL of the multi-frame checkpoint.
+        window: one of TEMPORAL_WINDOWS.
 
     Raises:
-        ValueError: the MODEL has another process, or there is no such window.
+        ValueError: the MODEL is not the multi-frame one, or there is no such window.
     """
-    multi_frame_sampling(model)
+    check_multi_frame_model(model)
     model = model.clone()
     model.set_model_attn1_patch(TemporalWindow(window))
     return model
@@ -45,16 +56,16 @@ def with_temporal_window(
 def with_guidance(
     model: comfy.model_patcher.ModelPatcher, rescale: float, start: float, end: float
 ) -> comfy.model_patcher.ModelPatcher:
-    """A copy of the MODEL with this guidance instead of the one it has.
+    """Return a copy of the MODEL in which these options of guidance replace those that it has.
 
     Args:
         model: MODEL of the multi-frame checkpoint.
         rescale: 0 (plain guidance) to 1.
-        start: share of the sampling, 0 to 1, from which guidance is on.
-        end: share of the sampling at which it goes off.
+        start: share of the sampling, 0 to 1, at which guidance goes on.
+        end: share of the sampling, 0 to 1, at which guidance goes off.
 
     Raises:
-        ValueError: when start is past end, or when the MODEL has another process.
+        ValueError: start is past end, or the MODEL is not the multi-frame one.
     """
     if start > end:
         raise ValueError(
@@ -62,7 +73,7 @@ def with_guidance(
         )
     model = model.clone()
     sampling = multi_frame_sampling(model)
-    options: dict[str, Any] = model.model_options
+    options: dict = model.model_options
     others = [f for f in options.get(POST_CFG, []) if not isinstance(f, GuidanceRescale)]
     options[POST_CFG] = others
     if rescale > 0:

@@ -1,4 +1,4 @@
-"""The multi-frame model as a MODEL: our 3D UNet and process in the host's terms."""
+"""The multi-frame model as a MODEL: UNet3D and its process in ComfyUI's classes."""
 
 import math
 from pathlib import Path
@@ -25,22 +25,22 @@ from .patchers import build_diffusion_model
 from .text import check_prompt_width
 
 VISION_TOKENS = "paintsundo_vision_tokens"
-"""Conditioning key: CLIP vision tokens of both pictures, (1, 2, N, C)."""
+"""Key in the conditioning: CLIP vision tokens of both pictures, (1, 2, N, C)."""
 
 FS = "paintsundo_fs"
-"""Conditioning key: the frame-rate number that the model was trained with."""
+"""Key in the conditioning: the frame-rate number `fs`, a condition that the model was trained with."""
 
 PROJECTION_PREFIX = "image_proj."  # UNet3D.image_proj
 
 
 class VideoLatent(comfy.latent_formats.SD15):
-    """SD 1.5's latents over time, (B, 4, T, h, w)."""
+    """Latents of SD 1.5 with a dimension for time, (B, 4, T, h, w)."""
 
     latent_dimensions = 3
 
     def __init__(self) -> None:
         super().__init__()
-        self.taesd_decoder_name = None  # that previewer decodes images and stops at a fifth dimension
+        self.taesd_decoder_name = None  # that previewer fails on latents with five dimensions
 
 
 class MultiFrameModel(comfy.model_base.BaseModel):
@@ -51,9 +51,10 @@ class MultiFrameModel(comfy.model_base.BaseModel):
         self.model_sampling = ScaledZeroSNRSampling()
 
     def memory_required(self, input_shape: tuple, cond_shapes: dict = {}) -> float:  # noqa: B006  the host's own signature
-        """Bytes that the host frees before it samples: its formula for fused attention, whichever attention there is.
+        """Return how many bytes ComfyUI should free before sampling.
 
-        The other attentions work in pieces of what is free, and the host's formula for them takes nine times as much.
+        This is ComfyUI's formula for fused attention. It is used for the other attentions as well: they split their work
+        to fit the free memory, and ComfyUI's own formula for them would ask for nine times as much.
         """
         latents = input_shape[0] * math.prod(input_shape[2:])
         dtype = self.manual_cast_dtype or self.get_dtype()
@@ -85,7 +86,7 @@ class MultiFrameModel(comfy.model_base.BaseModel):
         return {
             "c_crossattn": comfy.conds.CONDCrossAttn(kwargs["cross_attn"]),
             "c_concat": comfy.conds.CONDNoiseShape(pictures.to(device)),
-            # The model is on its device by now, and this runs once a sampling instead of once a step.
+            # Project here, where the model is already on its device, so that it happens once and not at every step.
             "image_context": comfy.conds.CONDRegular(
                 self.diffusion_model.project_images(  # pyright: ignore[reportCallIssue]
                     tokens.to(device, dtype)
@@ -96,12 +97,12 @@ class MultiFrameModel(comfy.model_base.BaseModel):
 
 
 class MultiFrameConfig(comfy.supported_models_base.BASE):
-    """What the host asks of a model family; the architecture comes with each checkpoint."""
+    """ComfyUI's description of a model family; the sizes of the network come from each checkpoint."""
 
     unet_config = {}
-    unet_extra_config = {}  # the base would add num_heads
+    unet_extra_config = {}  # the base class would add num_heads
     latent_format = VideoLatent
-    # Tensors of the full-size network take 1.007 (benchmarks/run.py --count); the rest is for what kernels need.
+    # The tensors of the full-size network need 1.007 (benchmarks/run.py --count); the rest is for buffers of the kernels.
     memory_usage_factor = 1.25
     supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
 
@@ -120,14 +121,14 @@ def load_multi_frame_unet(
     dtype: torch.dtype | None,
     disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL from the tensors of the 3D UNet and of the image projection, with the reference's guidance rescale.
+    """Build a MODEL from the tensors of the 3D UNet and the image projection, with the original's guidance rescale.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
     """
     tensors = {**unet, **{f"{PROJECTION_PREFIX}{name}": tensor for name, tensor in image_projection.items()}}
     config = MultiFrameConfig(
-        # The host's LoRA mapping and FreeU read model_channels.
+        # ComfyUI's LoRA mapping and FreeU read model_channels from this configuration.
         {"params": params, "projection": projection, "model_channels": params.model_channels}
     )
 
@@ -136,7 +137,8 @@ def load_multi_frame_unet(
             return "image_projection", name.removeprefix(PROJECTION_PREFIX)
         return "unet", name
 
-    # The projection says what the pictures show, and is 49 of 1488 million weights.
+    # Keep the image projection out of fp8: everything that the model sees of the pictures passes through it, and it has
+    # only 49 of 1488 million weights.
     wide_in_fp8 = (PROJECTION_PREFIX,)
     patcher = build_diffusion_model(config, tensors, path, origin, dtype, disable_dynamic, wide_in_fp8)
     return with_guidance(patcher, DEFAULT_GUIDANCE_RESCALE, 0.0, 1.0)

@@ -1,4 +1,7 @@
-"""Building and filling networks under any of ComfyUI's memory managers, told apart by their features, never by version."""
+"""Build networks and fill them with weights, under any of ComfyUI's memory managers.
+
+Newer ComfyUI versions manage memory differently. Functions here detect what there is by its features, never by version.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -16,13 +19,16 @@ from ..checkpoints.files import check_tensors
 FP8_TYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 Origin = Callable[[str], tuple[str, str]]
-"""A network's tensor name -> (part, name in the file), for error messages."""
+"""Function from a tensor's name in the network to (part, name in the file), for error messages."""
 
 
 def make_patcher(
     module: nn.Module, load_device: torch.device, offload_device: torch.device, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
-    """The host's patcher for a module; looked up at call time, because newer hosts rebind the class at start."""
+    """Return ComfyUI's patcher for a module.
+
+    The class is looked up at each call, because newer versions of ComfyUI replace it while they start.
+    """
     cls = comfy.model_patcher.ModelPatcher
     if not disable_dynamic:
         cls = getattr(comfy.model_patcher, "CoreModelPatcher", cls)
@@ -30,20 +36,22 @@ def make_patcher(
 
 
 def is_dynamic(patcher: comfy.model_patcher.ModelPatcher) -> bool:
-    """Whether the host streams this model's weights from the file; then tensors are handed over instead of copied."""
+    """Return whether ComfyUI streams this model's weights from the file; then tensors are assigned, not copied."""
     return getattr(patcher, "is_dynamic", lambda: False)()
 
 
 def shapes_of(tensors: dict[str, Tensor]) -> dict[str, tuple]:
-    """{name: shape} of a state dict."""
+    """Return {name: shape} of a state dict."""
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def shapes_of_network(module: nn.Module) -> dict[str, tuple]:
-    """{name: shape} of a network's state dict, whole also where the host makes weights only on loading them."""
+    """Return {name: shape} of a network's state dict, including weights that ComfyUI creates only when it loads them."""
     shapes = shapes_of(module.state_dict())
     for name, layer in module.named_modules():
-        if isinstance(layer, nn.Linear) and layer.weight is None:  # on Windows with dynamic memory
+        if (
+            isinstance(layer, nn.Linear) and layer.weight is None
+        ):  # so on Windows with dynamic memory management
             shapes[f"{name}.weight"] = (layer.out_features, layer.in_features)
             if layer.comfy_need_lazy_init_bias:
                 shapes[f"{name}.bias"] = (layer.out_features,)
@@ -57,7 +65,7 @@ def load_strictly(
     part: str,
     path: Path,
 ) -> None:
-    """Fill a network with a part's tensors, one by one from the mapped file.
+    """Fill a network with the tensors of a part, one by one from the memory-mapped file.
 
     Raises:
         CheckpointMismatchError: tensors are missing, unexpected or of another shape.
@@ -67,7 +75,7 @@ def load_strictly(
 
 
 def archive_dtypes(module: nn.Module) -> None:
-    """Tell newer hosts which types the module was built with; to be called before its weights are loaded."""
+    """Tell newer versions of ComfyUI the types that the module was built with; call it before loading weights."""
     getattr(mm, "archive_model_dtypes", lambda module: None)(module)
 
 
@@ -80,16 +88,16 @@ def build_diffusion_model(
     disable_dynamic: bool = False,
     wide_in_fp8: tuple[str, ...] = (),
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL from a host configuration and the UNet's tensors, in the names of its network.
+    """Build a MODEL from ComfyUI's configuration of a model family and the tensors of its network.
 
     Args:
         config: instance of a BASE subclass.
-        tensors: state dict of config's network, any floating types.
-        path: the checkpoint's, for error messages.
-        origin: where each tensor of the network comes from, for error messages.
-        dtype: type that the weights are kept in; None: the host chooses by card and file.
-        disable_dynamic: ask for the classic patcher on hosts that have two.
-        wide_in_fp8: beginnings of the names of weights that are not made fp8 when `dtype` is.
+        tensors: state dict of the configuration's network, any floating types.
+        path: the checkpoint's path, for error messages.
+        origin: tells where each tensor of the network comes from, for error messages.
+        dtype: type in which the weights are kept; None: ComfyUI chooses by device and file.
+        disable_dynamic: use the classic patcher where ComfyUI also has one with dynamic memory management.
+        wide_in_fp8: prefixes of the names of weights that keep the computing type if `dtype` is an fp8 type.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
@@ -114,7 +122,7 @@ def build_diffusion_model(
 
 
 def _check_parts(expected: dict[str, tuple], found: dict[str, tuple], path: Path, origin: Origin) -> None:
-    """Compare a network's tensors with the file's part by part, in the file's names."""
+    """Compare the tensors of a network with those of the file, part by part, under their names in the file."""
 
     def by_part(shapes: dict[str, tuple]) -> dict[str, dict[str, tuple]]:
         grouped: dict[str, dict[str, tuple]] = {}
@@ -129,23 +137,34 @@ def _check_parts(expected: dict[str, tuple], found: dict[str, tuple], path: Path
 
 
 def _keep_wide(network: nn.Module, prefixes: tuple[str, ...], dtype: torch.dtype) -> None:
-    """Norms and biases cost nothing in memory, and 3 bits of mantissa ruin them; and all below these prefixes."""
+    """Keep norms, biases and the weights with these prefixes out of fp8: set their type to `dtype`.
+
+    fp8 has 2 or 3 bits of mantissa, too few for norms and biases, and these take hardly any memory.
+    """
     for name, layer in network.named_modules():
         is_wide = f"{name}.".startswith(prefixes)
         for parameter in layer.parameters(recurse=False):
             if is_wide or parameter.ndim < 2:
                 parameter.data = torch.empty_like(parameter, dtype=dtype)
-        if is_wide and hasattr(
-            layer, "comfy_need_lazy_init_bias"
-        ):  # a layer that gets its weight when it is loaded
+        # Layers with this attribute get their weights only when they are loaded, in the type that is noted on them.
+        if is_wide and hasattr(layer, "comfy_need_lazy_init_bias"):
             layer.weight_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
         if getattr(layer, "comfy_need_lazy_init_bias", False):
             layer.bias_comfy_model_dtype = dtype  # pyright: ignore[reportArgumentType]
-    archive_dtypes(network)  # the host did so when the network was built
+    archive_dtypes(network)  # again, because ComfyUI did it with the types of before
 
 
 def remember_loader(patcher: comfy.model_patcher.ModelPatcher, load: Callable, *args: object) -> None:
-    """Let the host make the model anew from disk (TorchCompile, LoRA hooks, several GPUs): load(*args, disable_dynamic=...)."""
+    """Tell ComfyUI how to load the model again from disk, which it does for TorchCompile, LoRA hooks and several GPUs.
+
+    Args:
+        patcher: the MODEL.
+        load: function that returns the MODEL; ComfyUI calls load(*args, disable_dynamic=...).
+        *args: arguments of `load`.
+
+    Raises:
+        TypeError: `load` has no parameter disable_dynamic.
+    """
     if "disable_dynamic" not in inspect.signature(load).parameters:
         raise TypeError(f"{load} must take disable_dynamic, which the host passes.")
-    patcher.cached_patcher_init = (load, args)  # pyright: ignore[reportAttributeAccessIssue]  newer hosts declare it
+    patcher.cached_patcher_init = (load, args)  # pyright: ignore[reportAttributeAccessIssue]  only newer versions declare it

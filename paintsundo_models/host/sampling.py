@@ -1,4 +1,4 @@
-"""Prompts and sampling through the host, as its own CLIP Text Encode, KSampler and SamplerCustom do."""
+"""Encoding of prompts and sampling through ComfyUI, as its nodes CLIP Text Encode, KSampler and SamplerCustom do it."""
 
 import inspect
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from ..errors import OverflowedNumbersError
-from .encoding_cache import remembered
+from .encoding_cache import cached_encoding
 
 Conditioning = list
-"""The host's CONDITIONING: a list of [tokens (1, N, D), dict]."""
+"""ComfyUI's CONDITIONING: a list of [tokens (1, N, D), dict]."""
 
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How to sample, in the host's words."""
+    """The widgets of a sampler, named as in ComfyUI's KSampler."""
 
     seed: int
     steps: int
@@ -31,15 +31,19 @@ class SamplerSettings:
 
 
 def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
-    """CONDITIONING of a prompt."""
-    return remembered(clip, prompt, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
+    """Return the CONDITIONING of a prompt."""
+    return cached_encoding(clip, prompt, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
 
 
 def require_finite(result: Tensor, where: str) -> Tensor:
-    """The result itself; one check for the whole of it, because each waits for the device.
+    """Return the result after checking all of it at once, because every check waits for the device.
+
+    Args:
+        result: any tensor.
+        where: when the numbers were computed, for the message: "while ... was sampling".
 
     Raises:
-        OverflowedNumbersError: a number in it is infinite or none.
+        OverflowedNumbersError: the result contains inf or NaN.
     """
     if not result.isfinite().all():
         raise OverflowedNumbersError(
@@ -52,16 +56,17 @@ def require_finite(result: Tensor, where: str) -> Tensor:
 def scheduled_sigmas(
     model: comfy.model_patcher.ModelPatcher, sampler_name: str, scheduler: str, steps: int
 ) -> Tensor:
-    """Sigmas for this MODEL as the host's KSampler takes them, (steps + 1,): some samplers skip the last but one."""
+    """Return the sigmas that ComfyUI's KSampler would use, (steps + 1,), without the last but one for some samplers."""
     return comfy.samplers.KSampler(
         model, steps, torch.device("cpu"), sampler=sampler_name, scheduler=scheduler
     ).sigmas
 
 
-def couples_batch(sampler_name: str) -> bool:
-    """Whether a batch's items come out otherwise than the same items sampled singly, with one noise at the start.
+def batching_changes_results(sampler_name: str) -> bool:
+    """Return whether sampling several latents as a batch, with the same first noise, changes the result of each.
 
-    So with samplers that draw noise at their steps (each item gets its own), and with the one that fits its steps to the batch.
+    True for samplers that draw noise at their steps, because each item of a batch then gets other noise, and for
+    dpm_adaptive, which chooses its steps by the whole batch.
     """
     function = comfy.samplers.sampler_object(sampler_name).sampler_function
     return "noise_sampler" in inspect.signature(function).parameters or sampler_name == "dpm_adaptive"
@@ -77,7 +82,18 @@ def sample_latent(
     cfg: float,
     seed: int,
 ) -> Tensor:
-    """Sample with the host's noise, progress, previews and cancelling; returns the latent's samples."""
+    """Sample with ComfyUI's noise, progress bar, previews and cancelling; return the samples, shaped as the latent's.
+
+    Args:
+        model: the MODEL.
+        latent: ComfyUI's LATENT; its `batch_index` tells which noise each item gets.
+        positive: CONDITIONING of the prompt.
+        negative: CONDITIONING of the negative prompt.
+        sampler: the SAMPLER.
+        sigmas: falling, (steps + 1,).
+        cfg: strength of guidance.
+        seed: of the first noise and of noise at the steps.
+    """
     samples = latent["samples"]
     return comfy.sample.sample_custom(
         model,

@@ -1,4 +1,4 @@
-"""The single-frame model as a MODEL: the host's own SD 1.5 UNet with 8 input channels and the operation step as its label.
+"""The single-frame model as a MODEL: ComfyUI's SD 1.5 UNet with 8 input channels and the operation step as its label.
 
 Source: Paints-UNDO, diffusers_helper/code_cond.py (operation step), gradio_app.py (concatenated latent).
 """
@@ -25,14 +25,14 @@ from .patchers import build_diffusion_model, shapes_of
 from .text import check_prompt_width
 
 OPERATION_STEP = "operation_step"
-"""Conditioning key: a list of operation steps, one for each latent of the batch."""
+"""Key in the conditioning: a list of operation steps, one for each latent of the batch."""
 
 TRAINED_SIZES = "paintsundo_trained_sizes"
-"""Attribute of the VAE: the (height, width) that a checkpoint names as trained on, () for the released one."""
+"""Name of the VAE's attribute with the sizes (height, width) that the checkpoint was trained on; () for the released one."""
 
 
 class SingleFrameModel(comfy.model_base.BaseModel):
-    """SD 1.5 that also reads the finished picture's latent (`concat_latent_image`) and an operation step."""
+    """SD 1.5 with two more conditions: the latent of the finished picture (`concat_latent_image`) and the operation step."""
 
     def __init__(self, config: "SingleFrameConfig", device: torch.device | None = None) -> None:
         super().__init__(config, ModelType.EPS, device=device)
@@ -55,18 +55,18 @@ class SingleFrameModel(comfy.model_base.BaseModel):
 
 
 class SingleFrameConfig(comfy.supported_models.SD15):
-    """SD 1.5's configuration with this model's noise schedule; the architecture comes with each checkpoint."""
+    """ComfyUI's configuration of SD 1.5 with this model's noise schedule; sizes come from each checkpoint."""
 
     unet_config = {}
     unet_extra_config = {}
     sampling_settings = {
-        "beta_schedule": "sqrt_linear",  # the host's name for a linspace of the betas themselves
+        "beta_schedule": "sqrt_linear",  # ComfyUI's name for betas = linspace(start, end), without roots
         "linear_start": SINGLE_FRAME_BETAS[0],
         "linear_end": SINGLE_FRAME_BETAS[1],
     }
 
     def inpaint_model(self) -> bool:
-        return False  # more than 4 input channels would make it one
+        return False  # the base class takes a UNet with more than 4 input channels for an inpainting model
 
     def model_type(self, state_dict: dict, prefix: str = "") -> ModelType:
         return ModelType.EPS
@@ -84,14 +84,14 @@ def load_single_frame_unet(
     dtype: torch.dtype | None,
     disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:
-    """A MODEL from the UNet's tensors in diffusers names.
+    """Build a MODEL from the tensors of the UNet, named as in diffusers.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
     """
     names = comfy.utils.unet_to_diffusers(unet_config)
     renamed = {names.get(name, name): tensor for name, tensor in tensors.items()}
-    # The host also knows the operation step's tensors by the name of another model's class embedding.
+    # The table has two names for the operation step's tensors; class_embedding is not the one in our checkpoints.
     released = {host: name for name, host in names.items() if not name.startswith("class_embedding.")}
 
     def origin(name: str) -> tuple[str, str]:
@@ -109,7 +109,7 @@ def load_image_vae(
     dtype: torch.dtype | None = None,
     trained_sizes: tuple[tuple[int, int], ...] = (),
 ) -> comfy.sd.VAE:
-    """A VAE from an SD-style autoencoder's tensors in diffusers names, with the attribute TRAINED_SIZES.
+    """Build a VAE from the tensors of an SD-style autoencoder, named as in diffusers; sets the attribute TRAINED_SIZES.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
@@ -117,7 +117,7 @@ def load_image_vae(
     renamed = comfy.diffusers_convert.convert_vae_state_dict(tensors)
     with torch.device("meta"):
         skeleton = AutoencoderKL(**config)
-    # The host only logs what is missing.
+    # Check here, because ComfyUI only logs which tensors are missing.
     check_tensors("vae", path, shapes_of(skeleton.state_dict()), shapes_of(renamed))
     vae = comfy.sd.VAE(sd=renamed, config={"params": config}, dtype=dtype)
     setattr(vae, TRAINED_SIZES, trained_sizes)

@@ -1,12 +1,11 @@
-"""The models' CLIP text encoders as the host's CLIP, with prompts taken literally.
+"""The models' CLIP text encoders as ComfyUI's CLIP, with prompts taken literally.
 
-The prompts are tags with backslash-escaped parentheses, which both models were trained on as they stand: no emphasis
-syntax, no embeddings, one window of 77 tokens.
+Both models were trained on tags with backslash-escaped parentheses, such as `artist \\(style\\)`. So backslashes and
+parentheses are encoded as they are written, without ComfyUI's emphasis syntax and embeddings, in one window of 77 tokens.
 """
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import comfy.sd
 import comfy.sd1_clip
@@ -21,14 +20,17 @@ from ..checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from .patchers import shapes_of, shapes_of_network
 
 MAX_TOKENS = 77
-IGNORED = "text_model.embeddings.position_ids"  # a buffer that older exports carry
-OPTIONAL = ("text_projection.weight",)  # only the pooled output uses it, which neither model reads
+IGNORED = "text_model.embeddings.position_ids"  # a buffer in files of older transformers versions
+OPTIONAL = ("text_projection.weight",)  # used only for the pooled output, which neither model reads
 
 log = logging.getLogger(__name__)
 
 
 def literal_tokens(tokenizer: comfy.sd1_clip.SDTokenizer, text: str) -> list[int]:
-    """The 77 token ids of a prompt as it stands: start, at most 75 of its own, end, padding; a longer one is cut with a warning."""
+    """Return the 77 token ids of a prompt: start, at most 75 tokens of the text, end, padding.
+
+    Logs a warning if the text is longer, with the words that are cut off.
+    """
     ids = tokenizer.tokenizer(text, verbose=False)["input_ids"]
     start, body, end = ids[0], ids[1:-1], ids[-1]
     kept, dropped = body[: MAX_TOKENS - 2], body[MAX_TOKENS - 2 :]
@@ -44,10 +46,10 @@ def literal_tokens(tokenizer: comfy.sd1_clip.SDTokenizer, text: str) -> list[int
 
 
 class _Literal:
-    """Mixed into a host tokenizer: prompts as they stand, in place of weights, embeddings and several windows."""
+    """Mixin for ComfyUI's tokenizers: takes prompts literally, without weights, embeddings and further windows."""
 
-    clip: str  # set by the host's class: its name of the tokenizer, and the key of its tokens
-    clip_name: str
+    clip: str  # set by ComfyUI's class: name of the attribute that holds the tokenizer
+    clip_name: str  # set by ComfyUI's class: key of the tokens in the result
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_host: object) -> dict:
         ids = literal_tokens(getattr(self, self.clip), text)
@@ -56,23 +58,23 @@ class _Literal:
 
 
 class LiteralCLIPLTokenizer(_Literal, comfy.sd1_clip.SD1Tokenizer):
-    """CLIP ViT-L/14's tokens, padded with the end token."""
+    """Tokenizer of CLIP ViT-L/14, which pads with the end token."""
 
 
 class LiteralCLIPHTokenizer(_Literal, comfy.text_encoders.sd2_clip.SD2Tokenizer):
-    """CLIP ViT-H/14's tokens, padded with 0."""
+    """Tokenizer of CLIP ViT-H/14, which pads with 0."""
 
 
 def check_prompt_width(tokens: Tensor, width: int, loader: str) -> None:
-    """Check that a prompt's tokens are as wide as the network reads them.
+    """Check that the tokens of a prompt have the width that the network reads.
 
     Args:
         tokens: the encoded prompt, (B, N, D).
-        width: the network's D.
-        loader: the node whose CLIP fits.
+        width: the D that the network reads.
+        loader: display name of the node whose CLIP fits, for the message.
 
     Raises:
-        ValueError: they are not.
+        ValueError: D is another number.
     """
     if tokens.shape[-1] != width:
         raise ValueError(
@@ -84,14 +86,14 @@ def check_prompt_width(tokens: Tensor, width: int, loader: str) -> None:
 def load_text_encoder(
     tensors: dict[str, Tensor], config: dict, kind: str, path: Path, dtype: torch.dtype | None = None
 ) -> comfy.sd.CLIP:
-    """A CLIP whose condition is the last hidden state after the final layer norm, (1, 77, D).
+    """Build a CLIP whose conditioning is the last hidden state after the final layer norm, (1, 77, D).
 
     Args:
-        tensors: the text encoder's, in transformers names.
+        tensors: of the text encoder, named as in transformers.
         config: from detection.text_config.
         kind: SINGLE_FRAME (ViT-L) or MULTI_FRAME (ViT-H).
-        path: the checkpoint's, for error messages.
-        dtype: type that the weights are kept in; None: the host's choice.
+        path: the checkpoint's path, for error messages.
+        dtype: type in which the weights are kept; None: ComfyUI's choice.
 
     Raises:
         CheckpointMismatchError: the tensors do not fit the network.
@@ -104,11 +106,9 @@ def load_text_encoder(
             LiteralCLIPHTokenizer, comfy.text_encoders.sd2_clip.SD2ClipModel
         ),
     }[kind]
-    options: dict[str, Any] = {
-        "clip_l_model_config" if kind == SINGLE_FRAME else "clip_h_model_config": config
-    }
+    options: dict = {"clip_l_model_config" if kind == SINGLE_FRAME else "clip_h_model_config": config}
     if kind == MULTI_FRAME:
-        target.params = {"layer": "last"}  # the host's default for this model is the layer before
+        target.params = {"layer": "last"}  # ComfyUI's default for SD 2 is the layer before
     if dtype is not None:
         options["dtype"] = dtype
     clip = comfy.sd.CLIP(target, parameters=comfy.utils.calculate_parameters(tensors), model_options=options)

@@ -1,8 +1,7 @@
-"""The video VAE as the host's VAE: VAE Encode, VAE Decode and VAE Decode (Tiled) work on it, with or without its two pictures."""
+"""The video VAE as ComfyUI's VAE, so that VAE Encode, VAE Decode and VAE Decode (Tiled) work with it."""
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import comfy.model_management as mm
 import comfy.ops
@@ -20,27 +19,30 @@ PIXELS_PER_LATENT = 8
 
 
 def memory_used_encode(shape: tuple, dtype: torch.dtype) -> int:
-    """Bytes that the host frees before it encodes pixels of a shape (..., T, H, W).
+    """Return how many bytes ComfyUI should free before it encodes pixels of a shape (..., T, H, W).
 
-    Tensors take 512 elements a pixel (benchmarks/run.py --count); the rest is for what convolutions need.
+    Tensors take 512 elements a pixel (benchmarks/run.py --count); the rest is for buffers of the convolutions.
     """
     frames = min(shape[-3], FRAMES_PER_SLICE)
     return int(700 * frames * shape[-2] * shape[-1] * mm.dtype_size(dtype) * _kernels_share())
 
 
 def memory_used_decode(shape: tuple, dtype: torch.dtype) -> int:
-    """Bytes that the host frees before it decodes latents of a shape (..., T, H, W); tensors take 429 elements a pixel."""
+    """Return how many bytes ComfyUI should free before it decodes latents of a shape (..., T, H, W).
+
+    Tensors take 429 elements a pixel (benchmarks/run.py --count); the rest is for buffers of the convolutions.
+    """
     pixels = shape[-2] * shape[-1] * PIXELS_PER_LATENT**2
     return int(600 * shape[-3] * pixels * mm.dtype_size(dtype) * _kernels_share())
 
 
 def _kernels_share() -> float:
-    """What the host takes its own VAEs' memory times on AMD cards, whose convolutions need that much for themselves."""
+    """Return the factor by which ComfyUI multiplies the memory of its VAEs on AMD cards, for their convolutions."""
     return 2.73 if mm.is_amd() else 1.0
 
 
 class VideoVAE(comfy.sd.VAE):
-    """The host's VAE around our network. `with_references` gives a copy whose decoding reads two pictures."""
+    """ComfyUI's VAE with VideoAutoencoder as its network; `with_references` makes a copy that decodes with two pictures."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class VideoVAE(comfy.sd.VAE):
         dtype: torch.dtype | None = None,
         trained_sizes: tuple[tuple[int, int], ...] = (),
     ) -> None:
-        # The smallest VAE of the host's own: it sets every attribute that this version of the host has.
+        # Initialise as ComfyUI's smallest VAE, so that every attribute exists that this version of ComfyUI reads.
         super().__init__(sd={"pixel_space_vae": torch.tensor(1.0)})
         ratio = PIXELS_PER_LATENT
         self.latent_channels, self.output_channels, self.latent_dim = (
@@ -67,7 +69,7 @@ class VideoVAE(comfy.sd.VAE):
         self.memory_used_decode = memory_used_decode
         self.working_dtypes = [torch.float16, torch.bfloat16, torch.float32]
         self.references: Tensor | None = None
-        self.trained_sizes = trained_sizes  # (height, width); () for the released checkpoint
+        self.trained_sizes = trained_sizes  # (height, width) each; () for the released checkpoint
         self.size = None
 
         self.device = mm.vae_device()
@@ -82,7 +84,7 @@ class VideoVAE(comfy.sd.VAE):
         self.model_size()
 
     def with_references(self, start_image: Tensor, end_image: Tensor) -> "VideoVAE":
-        """A copy, sharing the weights, that decodes with these two pictures, (1, H, W, 3) in [0, 1] each."""
+        """Return a copy that shares the weights and decodes with these reference pictures, (1, H, W, 3) in [0, 1] each."""
         vae = copy.copy(self)
         vae.references = torch.cat([start_image, end_image.to(start_image)])
         return vae
@@ -93,7 +95,7 @@ class VideoVAE(comfy.sd.VAE):
         return super().decode(samples_in, vae_options=vae_options)
 
     def _reference_pixels(self, references: Tensor, samples: Tensor) -> Tensor:
-        """Both pictures at the size of these latents: (1, 3, 2, H, W) in [-1, 1], on the VAE's device."""
+        """Return both pictures, resized to these latents, on the VAE's device: (1, 3, 2, H, W) in [-1, 1]."""
         height, width = (PIXELS_PER_LATENT * size for size in samples.shape[-2:])
         pictures = resize_and_center_crop(references, width, height)
         return self.process_input(pictures.permute(3, 0, 1, 2)[None]).to(self.device, self.vae_dtype)
@@ -101,16 +103,16 @@ class VideoVAE(comfy.sd.VAE):
     def decode_tiled_3d(
         self, samples: Tensor, tile_x: int = 32, tile_y: int = 32, overlap: tuple = (1, 8, 8), **_: object
     ) -> Tensor:
-        """Decode in tiles of the picture, all frames together; each tile sees its own part of the two pictures.
+        """Decode in tiles of the picture, each with all frames and with the same region of the two reference pictures.
 
-        The pictures' pixels ride along as further channels of the latents, so that the host's tiling cuts both alike.
+        To make ComfyUI's tiling cut the reference pictures too, their pixels are appended to the latents as channels.
         """
         channels = samples.shape[1]
         if self.references is not None:
             pixels = fold_time(self._reference_pixels(self.references, samples)).to(samples)  # (2, 3, H, W)
             folded = torch.nn.functional.pixel_unshuffle(pixels, PIXELS_PER_LATENT).flatten(0, 1)
-            riders = folded[None, :, None].expand(samples.shape[0], -1, samples.shape[2], -1, -1)
-            samples = torch.cat([samples, riders], dim=1)
+            appended = folded[None, :, None].expand(samples.shape[0], -1, samples.shape[2], -1, -1)
+            samples = torch.cat([samples, appended], dim=1)
 
         def decode_tile(tile: Tensor) -> Tensor:
             tile = tile.to(self.device, self.vae_dtype)
@@ -121,7 +123,7 @@ class VideoVAE(comfy.sd.VAE):
                 references = pixels.permute(1, 0, 2, 3)[None]
             return self.first_stage_model.decode(tile[:, :channels], references=references).float()
 
-        tiling: dict[str, Any] = {  # the host's annotations are narrower than what it takes
+        tiling: dict = {  # untyped, because ComfyUI's annotations are narrower than what its function takes
             "tile": (samples.shape[2], tile_x, tile_y),
             "overlap": overlap,
             "upscale_amount": self.upscale_ratio,

@@ -23,14 +23,14 @@ def pictures():
     return torch.rand(KEYFRAMES, 64, 64, 3, generator=torch.Generator().manual_seed(1))
 
 
-def test_pictures_of_any_float_type_have_a_fingerprint(pictures):
-    prints = [
-        encoding_cache.fingerprint(pictures.to(dtype))
+def test_pictures_of_any_float_type_have_a_key(pictures):
+    keys = [
+        encoding_cache.picture_key(pictures.to(dtype))
         for dtype in (torch.float32, torch.float16, torch.bfloat16)
     ]
-    assert len(set(prints)) == 3
-    assert prints[2] == encoding_cache.fingerprint(pictures.bfloat16())
-    assert prints[2] != encoding_cache.fingerprint(pictures.flip(0).bfloat16())
+    assert len(set(keys)) == 3
+    assert keys[2] == encoding_cache.picture_key(pictures.bfloat16())
+    assert keys[2] != encoding_cache.picture_key(pictures.flip(0).bfloat16())
 
 
 def count_calls(monkeypatch, owner, name):
@@ -67,10 +67,10 @@ def test_a_chain_encodes_each_thing_once(multi_frame, pictures, monkeypatch):
 
 
 @torch.inference_mode()
-def test_remembered_encodings_change_no_result(multi_frame, pictures):
+def test_cached_encodings_change_no_result(multi_frame, pictures):
     first = segment(multi_frame, pictures[:1], pictures[1:2])
     again = segment(multi_frame, pictures[:1], pictures[1:2])
-    encoding_cache._kept.clear()
+    encoding_cache._cache.clear()
     anew = segment(multi_frame, pictures[:1], pictures[1:2])
     assert torch.equal(first, again)
     assert torch.equal(first, anew)
@@ -93,7 +93,7 @@ def test_other_weights_encode_anew():
     encoder, made = Encoder(), []
     for uuid in (1, 1, 2):
         encoder.patcher.patches_uuid = uuid
-        encoding_cache.remembered(encoder, "prompt", lambda: made.append(1))
+        encoding_cache.cached_encoding(encoder, "prompt", lambda: made.append(1))
     assert len(made) == 2
 
 
@@ -102,25 +102,25 @@ def test_only_the_last_few_are_kept_and_none_outlives_its_encoder():
         pass
 
     encoder, made = Encoder(), []
-    for key in range(encoding_cache.KEPT + 1):
-        encoding_cache.remembered(encoder, key, lambda: made.append(1))
-    encoding_cache.remembered(encoder, encoding_cache.KEPT, lambda: made.append(1))
-    assert len(made) == encoding_cache.KEPT + 1
-    encoding_cache.remembered(encoder, 0, lambda: made.append(1))
-    assert len(made) == encoding_cache.KEPT + 2
+    for key in range(encoding_cache.ENCODINGS_KEPT + 1):
+        encoding_cache.cached_encoding(encoder, key, lambda: made.append(1))
+    encoding_cache.cached_encoding(encoder, encoding_cache.ENCODINGS_KEPT, lambda: made.append(1))
+    assert len(made) == encoding_cache.ENCODINGS_KEPT + 1
+    encoding_cache.cached_encoding(encoder, 0, lambda: made.append(1))
+    assert len(made) == encoding_cache.ENCODINGS_KEPT + 2
     gone = weakref.ref(encoder)
-    count = len(encoding_cache._kept)
+    count = len(encoding_cache._cache)
     del encoder
     gc.collect()
     assert gone() is None
-    assert len(encoding_cache._kept) == count - 1
+    assert len(encoding_cache._cache) == count - 1
 
 
-def test_fingerprint_tells_pictures_apart():
+def test_picture_key_tells_pictures_apart():
     picture = torch.rand(1, 4, 6, 3)
-    assert encoding_cache.fingerprint(picture) == encoding_cache.fingerprint(picture.clone())
-    assert encoding_cache.fingerprint(picture) == encoding_cache.fingerprint(
+    assert encoding_cache.picture_key(picture) == encoding_cache.picture_key(picture.clone())
+    assert encoding_cache.picture_key(picture) == encoding_cache.picture_key(
         picture.transpose(1, 2).contiguous().transpose(1, 2)
     )
     others = [picture + 1e-6, picture.transpose(1, 2), picture.double()]
-    assert encoding_cache.fingerprint(picture) not in [encoding_cache.fingerprint(other) for other in others]
+    assert encoding_cache.picture_key(picture) not in [encoding_cache.picture_key(other) for other in others]
