@@ -1,4 +1,4 @@
-"""The node that fetches the released models from the hub when it is run, and never by itself."""
+"""The node that downloads the released models from the hub, only when it is run."""
 
 import inspect
 from pathlib import Path
@@ -12,7 +12,7 @@ from ..paintsundo_models.checkpoints.download import Progress, Request, download
 from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
 
-# Other words that the page finds the node by, on hosts that know them.
+# Further words that find the node in the page's search, on hosts that support them.
 SEARCHED_AS = (
     {"search_aliases": ["weights", "checkpoint", "model", "hugging face", "install"]}
     if "search_aliases" in inspect.signature(io.Schema).parameters
@@ -21,7 +21,7 @@ SEARCHED_AS = (
 
 
 class Download(io.ComfyNode):
-    """The released files, from the hub into models/paintsundo."""
+    """Download the released files from the hub into models/paintsundo."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -29,8 +29,9 @@ class Download(io.ComfyNode):
             node_id="PaintsUndoDownload",
             display_name=DOWNLOAD_NODE,
             category="PaintsUndo/loaders",
-            description="Fetches the released models (7.2 GB in all, or more) from the Hugging Face hub into models/paintsundo when you "
-            "press Run, and checks every file. Goes on where it was cancelled. Press R afterwards, and choose them in the loaders.",
+            description="Downloads the released models (7.2 GB or more) from the Hugging Face hub into models/paintsundo when you press "
+            "Run, and checks every file. After an interruption it continues where it stopped. Press R afterwards, and choose the "
+            "models in the loaders.",
             is_output_node=True,
             **SEARCHED_AS,
             hidden=[io.Hidden.unique_id],
@@ -39,39 +40,38 @@ class Download(io.ComfyNode):
                     "what",
                     options=list(WHAT),
                     default=EVERYTHING,
-                    tooltip="single-frame: the model of the keyframes. multi-frame: the model of the frames between. tagger: writes what "
-                    "a picture shows. all: what the workflows need. Files that are there and right are not fetched again.",
+                    tooltip="Which files to download. single-frame: the model that predicts keyframes. multi-frame: the model that makes the "
+                    "frames between. tagger: the model that describes a picture by tags. all: everything that the workflows use. "
+                    "Files that are already there and correct are kept.",
                 ),
                 io.String.Input(
                     "revision",
                     default="",
-                    tooltip="A branch, tag or commit of the model's page on the hub. Empty takes the newest.",
+                    tooltip="A branch, tag or commit of the model's page on the hub. Empty: the newest files.",
                 ),
             ],
             outputs=[
-                io.String.Output(
-                    display_name="path", tooltip="The folder that holds the files: models/paintsundo."
-                )
+                io.String.Output(display_name="path", tooltip="The folder of the files: models/paintsundo.")
             ],
         )
 
     @classmethod
     def validate_inputs(cls, what: str | None) -> bool | str:
-        # None is linked, and known only later.
+        # None: the input is linked, and its value is known only when the node runs.
         return (
             what in (None, *WHAT) or f"what is {what!r}, and can be {', '.join(WHAT)}: choose one of these."
         )
 
     @classmethod
     def fingerprint_inputs(cls, what: str, revision: str) -> float:
-        """Never equal: the files can change or vanish behind a result that the host keeps."""
+        """Return NaN, which equals nothing, so that the host runs the node every time: the files can change between runs."""
         return float("nan")
 
     @classmethod
     def execute(cls, what: str, revision: str) -> io.NodeOutput:
         show = _Display(cls.hidden.unique_id)
         done = download(Request(what, revision.strip()), _folder(), show)
-        text = f"{done.text()} Press R: the loaders list them then."
+        text = f"{done.text()} Press R: the loaders then list them."
         show.say(text)
         return io.NodeOutput(str(_folder()), ui=ui.PreviewText(text))
 
@@ -81,7 +81,7 @@ def _folder() -> Path:
 
 
 class _Display:
-    """Shows on the node how far a download is, and ends it when the run is cancelled."""
+    """Show the progress of a download on the node, and stop it when the run is cancelled."""
 
     def __init__(self, node_id: str | None) -> None:
         self._node_id = node_id
@@ -94,7 +94,7 @@ class _Display:
         self.say(progress.text())
 
     def say(self, text: str) -> None:
-        """Write a line on the node."""
+        """Show a line of text on the node."""
         from server import PromptServer
 
         if self._node_id is not None:
