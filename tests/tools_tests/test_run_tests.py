@@ -32,13 +32,13 @@ def planned(command, *argv):
 def test_without_arguments_everything_runs(command):
     steps = planned(command)
     assert list(steps) == ["format", "lint", "types", "tests"]
-    assert steps["tests"] == ["pytest", "tests"]
+    assert steps["tests"] == ["pytest", "tests", *command.TWO_PROCESSES]
 
 
 def test_quick_leaves_only_the_slow_tests_out(command):
     steps = planned(command, "--quick")
     assert list(steps) == ["format", "lint", "types", "tests"]
-    assert steps["tests"] == ["pytest", "tests", "-m", "not slow"]
+    assert steps["tests"] == ["pytest", "tests", *command.TWO_PROCESSES, "-m", "not slow"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_path_or_expression_runs_those_tests_alone(command, argv, tests):
 
 
 def test_no_lint_runs_the_tests_alone(command):
-    assert planned(command, "--no-lint") == {"tests": ["pytest", "tests"]}
+    assert planned(command, "--no-lint") == {"tests": ["pytest", "tests", *command.TWO_PROCESSES]}
 
 
 def test_path_that_does_not_exist_is_refused(command, capsys):
