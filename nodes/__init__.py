@@ -4,12 +4,14 @@ from comfy_api.latest import ComfyExtension, io
 
 from .arrange_keyframes import ArrangeKeyframes, KeyframePairs
 from .assemble_video import AssembleVideo
+from .change_mask import ChangeMask
 from .download_models import Download
 from .full_size import FullSize
 from .interpolate_keyframes import Interpolate, InterpolationConditioning
 from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
 from .multi_frame_sampling import DDIMSampler, Guidance, TemporalWindowNode, TrailingScheduler
 from .predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
+from .stage_sheet import StageSheet
 from .tag_picture import Tagger
 
 NODES: list[type[io.ComfyNode]] = [
@@ -31,6 +33,8 @@ NODES: list[type[io.ComfyNode]] = [
     Interpolate,
     AssembleVideo,
     FullSize,
+    StageSheet,
+    ChangeMask,
 ]
 
 

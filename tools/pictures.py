@@ -1,10 +1,14 @@
 """Pictures going in and coming out: any picture file to a plain RGB one, and a video to a sheet of its frames."""
 
 import io
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from paintsundo_models.pictures.stage_sheet import OWN_SIZE, draw_sheet, spread
+from paintsundo_models.video.mark import add_png_texts
+
+from .what_is import statement_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -12,7 +16,6 @@ if TYPE_CHECKING:
 LONGEST_SIDE_PX = 2048
 SHEET_COLUMNS, SHEET_FRAMES = 4, 12
 SHEET_FRAME_PX = 256  # longer side of a frame in the sheet
-SHEET_MARGIN_PX = 12
 
 
 class PictureError(ValueError):
@@ -97,42 +100,28 @@ def read_frames(files: list[Path]) -> Iterator[tuple[float, "Image"]]:
 def contact_sheet(files: list[Path], target: Path, count: int = SHEET_FRAMES) -> Path:
     """Write a PNG with frames of a video in playing order, evenly spread, first and last among them.
 
+    It says of itself what the video says.
+
     Args:
         files: the video file, or the pictures of a sequence in order.
         target: the PNG file.
         count: frames in the sheet.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     total = sum(1 for _ in read_frames(files))
     chosen = spread(total, count)
-    tiles: list[tuple[float, Image.Image]] = []
+    tiles: list[Image.Image] = []
+    labels: list[str] = []
     for index, (time, frame) in enumerate(read_frames(files)):
         if index in chosen:
             frame.thumbnail((SHEET_FRAME_PX, SHEET_FRAME_PX), Image.Resampling.LANCZOS)
-            tiles.append((time, frame))
-    width, height = tiles[0][1].size
-    label_px = 18
-    columns = min(SHEET_COLUMNS, len(tiles))
-    rows = math.ceil(len(tiles) / columns)
-    step_x, step_y = width + SHEET_MARGIN_PX, height + label_px + SHEET_MARGIN_PX
-    # Light grey, so that the blank canvas shows as a sheet of paper.
-    size = (columns * step_x + SHEET_MARGIN_PX, rows * step_y + SHEET_MARGIN_PX)
-    sheet = Image.new("RGB", size, (226, 226, 226))
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
-    unit = "s" if len(files) == 1 else ""
-    for index, (time, tile) in enumerate(tiles):
-        x = SHEET_MARGIN_PX + index % columns * step_x
-        y = SHEET_MARGIN_PX + index // columns * step_y
-        sheet.paste(tile, (x, y))
-        text = f"{time:.1f} {unit}" if unit else f"{time:.0f}"
-        draw.text((x, y + height + 3), text, fill=(70, 70, 70), font=font)
-    sheet.save(target)
+            tiles.append(frame)
+            labels.append(f"{time:.1f} s" if len(files) == 1 else f"{time:.0f}")
+    texts = PngInfo()
+    statement = statement_of(files[0])
+    if statement is not None:  # the sheet shows what the video shows
+        add_png_texts(texts, statement)
+    draw_sheet(tiles, labels, columns=SHEET_COLUMNS, size=OWN_SIZE).save(target, pnginfo=texts)
     return target
-
-
-def spread(total: int, count: int) -> list[int]:
-    """Up to `count` indices of `total` things, evenly spread, first and last among them."""
-    if total <= count:
-        return list(range(total))
-    return [round(index * (total - 1) / (count - 1)) for index in range(count)]

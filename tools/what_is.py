@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from paintsundo_models.video.mark import IPTC_EXTENSION, SENTENCE, SOURCE_TYPE_KEY, SOURCE_TYPES
+from paintsundo_models.video.mark import (
+    IPTC_EXTENSION,
+    SENTENCE,
+    SOURCE_TYPE_KEY,
+    SOURCE_TYPES,
+    Statement,
+)
 
 from .command import CommandError
 from .containers import XMP, Contents, read_contents
@@ -96,6 +102,14 @@ def find_statements(contents: Contents) -> Findings:
             elif name != SOURCE_TYPE_KEY and value.strip() == SENTENCE:
                 findings.note(findings.sentences, SENTENCE, place)
     return findings
+
+
+def statement_of(path: Path) -> Statement | None:
+    """Return the statement that a file of ours makes; None for any other file."""
+    findings = find_statements(read_contents(path))
+    if not findings.sentences or not findings.source_types:
+        return None
+    return Statement(SOURCE_TYPES + findings.source_types[0])
 
 
 def _read_xmp(packet: str) -> list[tuple[str, str]]:

@@ -117,6 +117,24 @@ DESIGN = {
         },
         ["IMAGE"],
     ),
+    "PaintsUndoStageSheet": (
+        {
+            "images": "IMAGE",
+            "labels": "STRING",
+            "operation_steps": "STRING",
+            "fps": "FLOAT",
+            "most": "INT",
+            "columns": "INT",
+            "title": "STRING",
+            "size": "COMBO",
+            "order": "COMBO",
+        },
+        ["IMAGE"],
+    ),
+    "PaintsUndoChangeMask": (
+        {"frames": "IMAGE", "threshold": "FLOAT", "softness": "INT", "order": "COMBO"},
+        ["MASK"],
+    ),
 }
 
 

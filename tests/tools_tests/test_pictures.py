@@ -4,8 +4,11 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from paintsundo_models.video import mark
 from tools.pictures import PictureError, contact_sheet, load_picture, read_frames, spread
+from tools.what_is import statement_of
 
 ORANGE = (250, 130, 10)
 
@@ -195,6 +198,16 @@ def test_contact_sheet_shows_first_and_last_frames_in_order(played, tmp_path):
     assert len(set(tiles)) == 12
     assert abs(tiles[0] - 255) <= 2
     assert abs(tiles[-1] - (255 - 8 * 29)) <= 2
+
+
+@pytest.mark.parametrize("statement", [mark.WITH_PICTURE, mark.BY_MODELS, None])
+def test_contact_sheet_says_what_the_video_says(tmp_path, statement):
+    texts = PngInfo()
+    if statement is not None:
+        mark.add_png_texts(texts, statement)
+    Image.new("RGB", (64, 48)).save(tmp_path / "frame.png", pnginfo=texts)
+    sheet = contact_sheet([tmp_path / "frame.png"], tmp_path / "sheet.png")
+    assert statement_of(sheet) == statement
 
 
 def test_read_frames_of_a_video_have_their_times(played):

@@ -1,0 +1,140 @@
+"""The stages of a painting as one picture."""
+
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+
+from ..paintsundo_models.operation_steps import parse_operation_steps
+from ..paintsundo_models.pictures import stage_sheet
+from ..paintsundo_models.pictures.inputs import composite_on_white
+
+TURNED = "painting (turned round)"
+GIVEN = "as given"
+
+
+class StageSheet(io.ComfyNode):
+    """Pictures in rows, each with its label."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PaintsUndoStageSheet",
+            display_name="Stage Sheet",
+            category="PaintsUndo/keyframes",
+            description="Puts the stages of a painting on one sheet, each with a label below, in any script: to choose from, "
+            "to print and to teach with. For Save Image.",
+            inputs=[
+                io.Image.Input(
+                    "images",
+                    tooltip="The keyframes, as Arrange Keyframes or Predict Keyframes gives them, or any other batch. "
+                    "Transparent parts become white.",
+                ),
+                io.String.Input(
+                    "labels",
+                    default="",
+                    multiline=True,
+                    tooltip="One label a line, in any script, for the pictures in the order of the sheet. Empty: named by "
+                    "operation_steps, or by fps, or numbered.",
+                ),
+                io.String.Input(
+                    "operation_steps",
+                    default="",
+                    tooltip="The steps of the keyframes in the order of images, such as 400, 800, 999, or the output of "
+                    "Predict Keyframes: each picture gets the name of its stage. Empty: none. Not used where there are "
+                    "labels.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=1000.0,
+                    step=0.01,
+                    tooltip="Frames a second, where images are the frames of a video: each gets its time. 0: none. Not "
+                    "used where there are labels or operation_steps.",
+                ),
+                io.Int.Input(
+                    "most",
+                    default=12,
+                    min=1,
+                    max=stage_sheet.MAX_PICTURES,
+                    tooltip="How many pictures at most. Of more, some are taken, evenly spread, the first and the last "
+                    "among them.",
+                ),
+                io.Int.Input(
+                    "columns",
+                    default=0,
+                    min=0,
+                    max=stage_sheet.MAX_PICTURES,
+                    tooltip="Pictures in a row. 0 chooses what fills the sheet best.",
+                ),
+                io.String.Input("title", default="", tooltip="A line above all pictures. Empty: none."),
+                io.Combo.Input(
+                    "size",
+                    options=list(stage_sheet.SHEET_SIZES),
+                    default=stage_sheet.SHEET_SIZES[0],
+                    tooltip="screen: 1920 pixels wide, on light grey. as the pictures: nothing is scaled. A4 and Letter: a "
+                    "page to print, white, upright or on its side, whichever shows the pictures larger.",
+                ),
+                io.Combo.Input(
+                    "order",
+                    options=[TURNED, GIVEN],
+                    default=TURNED,
+                    tooltip="painting: keyframes come finished picture first, and the sheet turns them round, from the "
+                    "canvas to the finished picture. as given: for the frames of a video, or to keep that order.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="sheet", tooltip="The sheet, one picture (1, height, width, 3) in 0 to 1."
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls, labels: str | None = None, title: str | None = None, operation_steps: str | None = None
+    ) -> bool | str:
+        # None: linked, known only when it runs.
+        try:
+            stage_sheet.check_texts([text for text in (labels, title) if text])
+            if operation_steps and not (labels or "").strip():
+                parse_operation_steps(operation_steps)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        images: io.Image.Type,
+        labels: str,
+        operation_steps: str,
+        fps: float,
+        most: int,
+        columns: int,
+        title: str,
+        size: str,
+        order: str,
+    ) -> io.NodeOutput:
+        from PIL import Image
+
+        shown = list(range(len(images)))
+        if order == TURNED:
+            shown.reverse()
+        shown = [shown[place] for place in stage_sheet.spread(len(images), most)]
+        if labels.strip():
+            names = stage_sheet.written_labels(labels, len(shown))
+        elif operation_steps.strip():
+            steps = stage_sheet.step_labels(operation_steps, len(images))
+            names = [steps[index] for index in shown]
+        elif fps > 0:
+            start = shown[0]
+            names = [f"{abs(index - start) / fps:.1f} s" for index in shown]
+        else:
+            names = [str(number) for number in range(1, len(shown) + 1)]
+        frames = composite_on_white(images[shown]).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+        sheet = stage_sheet.draw_sheet(
+            [Image.fromarray(frame) for frame in frames], names, title.strip(), columns, size
+        )
+        image = torch.from_numpy(np.asarray(sheet, dtype=np.float32) / 255)[None]
+        return io.NodeOutput(image, ui=ui.PreviewImage(image, cls=cls))
