@@ -52,7 +52,10 @@ def meta_checkpoint(kind: str, listing: Path, dtype: torch.dtype = torch.float32
 
 @dataclass(frozen=True)
 class Networks:
-    """All networks of both models, on the meta device."""
+    """All networks of both models, on the meta device.
+
+    Any: torch declares every sub-module as `Tensor | Module`, and the counts read sizes deep inside ComfyUI's networks.
+    """
 
     keyframe_unet: Any
     image_vae: Any

@@ -20,15 +20,14 @@ from einops import rearrange
 from torch import Tensor
 
 from paintsundo_models.checkpoints.detection import single_frame_unet_config
+from paintsundo_models.constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from paintsundo_models.host.text import MAX_TOKENS
 from paintsundo_models.multi_frame.vae import KEY_RENAMES
 from tools.seeded_checkpoint import FULL_SIZE
 
 from .count import META, Networks
+from .settings import DEFAULT_OPERATION_STEPS
 from .weights import quick_part
-
-OPERATION_STEPS = (400, 600, 800, 900, 950, 999)
-FRAMES = 16
 
 
 class Case(NamedTuple):
@@ -62,7 +61,7 @@ def keyframe_cases(side: int) -> Iterator[Case]:
     ours.load_state_dict({names[name]: tensor for name, tensor in tensors.items()}, assign=True)
 
     generator = torch.Generator().manual_seed(0)
-    count, operation_steps = len(OPERATION_STEPS), torch.tensor(OPERATION_STEPS)
+    count, operation_steps = len(DEFAULT_OPERATION_STEPS), torch.tensor(DEFAULT_OPERATION_STEPS)
     x = torch.randn(count, 4, side, side, generator=generator)
     picture = torch.randn(1, 4, side, side, generator=generator)
     prompts = torch.randn(2, 1, MAX_TOKENS, config["cross_attention_dim"], generator=generator)
@@ -105,7 +104,7 @@ def video_decode_cases(side: int) -> Iterator[Case]:
     )
 
     generator = torch.Generator().manual_seed(1)
-    latent = torch.randn(1, 4, FRAMES, side, side, generator=generator)
+    latent = torch.randn(1, 4, FRAMES_PER_SEGMENT, side, side, generator=generator)
     pictures = torch.rand(1, 3, 2, 8 * side, 8 * side, generator=generator) * 2 - 1
     folded, folded_pictures = (rearrange(x, "b c t h w -> (b t) c h w") for x in (latent, pictures))
     _, kept = theirs.encode(folded_pictures, return_hidden_states=True)
@@ -113,8 +112,8 @@ def video_decode_cases(side: int) -> Iterator[Case]:
     features = ours.reference_features(pictures)
 
     def original() -> Tensor:
-        frames = theirs.decode(folded, ref_context=kept, timesteps=FRAMES)
-        return rearrange(frames, "(b t) c h w -> b c t h w", t=FRAMES)
+        frames = theirs.decode(folded, ref_context=kept, timesteps=FRAMES_PER_SEGMENT)
+        return rearrange(frames, "(b t) c h w -> b c t h w", t=FRAMES_PER_SEGMENT)
 
     yield Case(
         f"video decode, ours with the pictures' features, {side}x{side}",
@@ -145,11 +144,11 @@ def segment_cases(side: int) -> Iterator[Case]:
     ours.load_state_dict({**tensors, **prefixed}, assign=True)
 
     generator = torch.Generator().manual_seed(2)
-    x, concat = torch.randn(2, 1, 4, FRAMES, side, side, generator=generator)
+    x, concat = torch.randn(2, 1, 4, FRAMES_PER_SEGMENT, side, side, generator=generator)
     width, queries = config["context_dim"], ours.image_proj.params.num_queries
     text = torch.randn(1, MAX_TOKENS, width, generator=generator)
-    image = torch.randn(1, FRAMES, queries, width, generator=generator)
-    t, fs = torch.tensor([500]), torch.tensor([3])
+    image = torch.randn(1, FRAMES_PER_SEGMENT, queries, width, generator=generator)
+    t, fs = torch.tensor([500]), torch.tensor([DEFAULT_FS])
     x_of_ours = torch.cat([x, concat], dim=1)
 
     def original() -> Tensor:

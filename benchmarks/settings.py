@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from paintsundo_models import constants
+from paintsundo_models.operation_steps import parse_operation_steps
 from tools.seeded_checkpoint import FULL_SIZE, SMALL
 
-DEFAULT_OPERATION_STEPS = (400, 600, 800, 900, 950, 999)
+DEFAULT_OPERATION_STEPS = tuple(parse_operation_steps(constants.DEFAULT_OPERATION_STEPS))
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -52,7 +54,7 @@ DEFAULT_CHAIN = Setting(
     keyframe=(640, 512),
     segment=(448, 384),
     operation_steps=DEFAULT_OPERATION_STEPS,
-    steps=50,
+    steps=constants.DEFAULT_KEYFRAME_STEPS,
     repeats=5,
     growth=FULL_GROWTH,
 )

@@ -3,6 +3,7 @@
 import torch
 
 from paintsundo_models.constants import DEFAULT_OPERATION_STEPS, FRAMES_PER_SEGMENT
+from paintsundo_models.operation_steps import parse_operation_steps
 
 from .loop import draw
 from .sequences import CANVAS
@@ -12,7 +13,7 @@ SHORTEST, LONGEST = 30, 500
 
 def default_segments() -> list[tuple[int, int]]:
     """Return the default chain's segments as (first, last) operation steps, from the finished picture to the canvas."""
-    steps = [0, *map(int, DEFAULT_OPERATION_STEPS.split(",")), CANVAS]
+    steps = [0, *parse_operation_steps(DEFAULT_OPERATION_STEPS), CANVAS]
     return list(zip(steps, steps[1:], strict=False))
 
 

@@ -26,7 +26,7 @@ from safetensors.torch import load_file
 
 from training import encoders, networks
 from training import train as command
-from training.latents import encode_sequences, load_sequences
+from training.latents import LATENT_SCALE, encode_sequences, load_sequences
 from training.sequences import CANVAS, ProceduralSequences, RecordedSequences, frame_of_step, nearest_size
 from training.settings import load_settings
 from training.stages.image_vae import ImageVAEStage
@@ -205,7 +205,7 @@ def test_both_vaes_see_the_same_latents_of_unit_variance(run, recordings):
     one = image_vae.encode(pictures)
     other = video_vae.encode(pictures)[0].transpose(0, 1)
     assert (one - other).abs().max() < 1e-3 * one.abs().max()
-    assert 0.3 < float((one * 0.18215).std()) < 3
+    assert 0.3 < float((one * LATENT_SCALE).std()) < 3
 
 
 def test_training_begins_from_the_checkpoints_of_an_earlier_run(train, run, recordings, tmp_path):
