@@ -1,4 +1,4 @@
-"""Frames at the size of the finished picture, as pictures for other nodes."""
+"""The node that makes frames as large as the finished picture, for stills and other nodes."""
 
 import comfy.model_management
 import comfy.utils
@@ -20,7 +20,7 @@ MIN_LONGEST_SIDE, MAX_LONGEST_SIDE = 64, 16384
 
 
 class FullSize(io.ComfyNode):
-    """Frames and the finished picture -> the frames at the picture's size."""
+    """Enlarge frames to the size of the finished picture, with the picture's detail."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -29,24 +29,24 @@ class FullSize(io.ComfyNode):
             display_name="Full Size",
             category="PaintsUndo/video",
             description=(
-                "Makes frames or keyframes as large as the finished picture: its own detail shows in each frame where it is "
-                "painted already. Assemble Painting Video does the same frame by "
-                "frame; this node is for stills, and for other nodes."
+                "Makes frames or keyframes as large as the finished picture. The picture's detail shows in each frame where "
+                "that detail is painted already. For a video, connect the picture to Assemble Painting Video instead; this node "
+                "is for stills and for other nodes."
             ),
             is_input_list=True,
             inputs=[
                 io.Image.Input(
                     "frames",
                     tooltip=(
-                        "Frames or keyframes of one painting: one batch, or the list of segments that Interpolate "
-                        "gives, which are joined with each shared end once."
+                        "Frames or keyframes of one painting: one batch, or the list of segments from Interpolate Keyframes. "
+                        "The segments are joined, and each shared end is kept once."
                     ),
                 ),
                 io.Image.Input(
                     "finished",
                     tooltip=(
-                        "The finished picture at its own size, one. The part of it that the frames show is found by itself. "
-                        "Transparent parts become white."
+                        "The finished picture at its full size: one picture. The node finds the part of it that the frames "
+                        "show. Transparent parts become white."
                     ),
                 ),
                 io.Int.Input(
@@ -56,8 +56,8 @@ class FullSize(io.ComfyNode):
                     max=MAX_LONGEST_SIDE,
                     step=1,
                     tooltip=(
-                        "The most pixels that a side of the result may have. A smaller picture is not enlarged, and the "
-                        "result is never smaller than the frames. All results lie in memory at once: 106 frames of "
+                        "Limit for the longest side of the result in pixels, 64 to 16384. A smaller picture is not enlarged, "
+                        "and the result is never smaller than the frames. All results lie in memory at once: 106 frames of "
                         "1536x2048 take 4 GB."
                     ),
                 ),
@@ -66,24 +66,24 @@ class FullSize(io.ComfyNode):
                     options=[timeline.ORDER_UNDO, timeline.ORDER_PAINTING],
                     default=timeline.ORDER_UNDO,
                     tooltip=(
-                        "The order that the frames come in, and leave in. undo: the finished picture first, as keyframes "
-                        "and segments are. painting: the finished picture last, as Assemble Painting Video gives them."
+                        "The order of the frames, which the result keeps. undo: finished picture first, as in keyframes and "
+                        "segments. painting: finished picture last, as in the output of Assemble Painting Video."
                     ),
                 ),
                 io.UpscaleModel.Input(
                     "upscale_model",
                     optional=True,
                     tooltip=(
-                        "A model from Load Upscale Model. It draws what the picture cannot show, such as the lines of the "
-                        "sketch that are painted over later. It runs on each frame, so it takes longer."
+                        "A model from Load Upscale Model. It sharpens what the finished picture does not show, such as sketch "
+                        "lines that are painted over later. It runs on each frame, so it takes longer."
                     ),
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="frames",
-                    tooltip="The frames at the picture's size, one batch in the same order. A frame that shows the finished "
-                    "picture becomes the picture itself.",
+                    tooltip="The frames at the picture's size: one batch in the same order. A frame that shows the finished "
+                    "picture is replaced by the picture.",
                 )
             ],
         )
@@ -104,7 +104,7 @@ class FullSize(io.ComfyNode):
         joined = timeline.join_segments(
             frames, timeline.TRIM_SHARED if len(frames) > 1 else timeline.TRIM_NONE
         )
-        # Both ways through: what turns frames from one order into the other also turns them back.
+        # The reversal is its own inverse, so `turn` serves for both directions.
         turn = timeline.played_positions(len(joined), order[0])
         undo = TimedFrames(joined, turn)
         picture = picture_of_video(finished[0], undo, longest_side[0], [])
