@@ -1,4 +1,4 @@
-"""What each frame of a painting added, as masks."""
+"""The node that marks what each frame of a painting added."""
 
 from comfy_api.latest import io
 
@@ -8,7 +8,7 @@ from ..paintsundo_models.video.timeline import ORDER_PAINTING, ORDERS
 
 
 class ChangeMask(io.ComfyNode):
-    """Frames -> a mask for each of them."""
+    """Make a mask for each frame: what it added to the frame before."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -16,12 +16,12 @@ class ChangeMask(io.ComfyNode):
             node_id="PaintsUndoChangeMask",
             display_name="Change Mask",
             category="PaintsUndo/video",
-            description="Marks what each frame of a painting added to the one before it: to inpaint only that, or to look at "
-            "it. The first frame is compared with a white canvas.",
+            description="Makes a mask of what each frame of a painting added to the frame before, to inpaint only that or to look "
+            "at it. The first frame is compared with a white canvas.",
             inputs=[
                 io.Image.Input(
                     "frames",
-                    tooltip="The frames of a painting video, as Assemble Painting Video gives them, or keyframes. "
+                    tooltip="The frames of a painting video from Assemble Painting Video, or keyframes. "
                     "Transparent parts become white.",
                 ),
                 io.Float.Input(
@@ -30,28 +30,28 @@ class ChangeMask(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="How much a colour channel must differ to count, from 0 to 1. Low also marks faint shading "
-                    "and the models' noise; high only strong lines and new colours.",
+                    tooltip="How much a colour channel must change to count, 0 to 1. Low: marks faint shading too, and the "
+                    "models' noise. High: marks only strong lines and new colours.",
                 ),
                 io.Int.Input(
                     "softness",
                     default=4,
                     min=0,
                     max=256,
-                    tooltip="Width of the soft edge around what changed, in pixels. 0 is a hard edge.",
+                    tooltip="Width of the soft edge around a change, 0 to 256 pixels. 0: a hard edge.",
                 ),
                 io.Combo.Input(
                     "order",
                     options=list(ORDERS),
                     default=ORDER_PAINTING,
-                    tooltip="painting: the frames run from the canvas to the finished picture, as Assemble Painting Video "
-                    "gives them. undo: finished picture first, as keyframes come. The masks have the order of the frames.",
+                    tooltip="The order of the frames, which the masks keep. painting: finished picture last, as in the output of "
+                    "Assemble Painting Video. undo: finished picture first, as in keyframes.",
                 ),
             ],
             outputs=[
                 io.Mask.Output(
                     display_name="masks",
-                    tooltip="One mask a frame, (frames, height, width) in 0 to 1: 1 where the frame added something.",
+                    tooltip="One mask for each frame, (frames, height, width): 1 where the frame added something, else 0.",
                 )
             ],
         )

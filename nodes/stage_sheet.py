@@ -1,4 +1,4 @@
-"""The stages of a painting as one picture."""
+"""The node that puts the stages of a painting on one sheet."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ GIVEN = "as given"
 
 
 class StageSheet(io.ComfyNode):
-    """Pictures in rows, each with its label."""
+    """Draw pictures in rows, each with a label."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -22,26 +22,26 @@ class StageSheet(io.ComfyNode):
             display_name="Stage Sheet",
             category="PaintsUndo/keyframes",
             description="Puts the stages of a painting on one sheet, each with a label below, in any script: to choose from, "
-            "to print and to teach with. For Save Image.",
+            "to print, to teach with. Connect Save Image to keep it.",
             inputs=[
                 io.Image.Input(
                     "images",
-                    tooltip="The keyframes, as Arrange Keyframes or Predict Keyframes gives them, or any other batch. "
+                    tooltip="The keyframes from Arrange Keyframes or Predict Keyframes, or any other batch. "
                     "Transparent parts become white.",
                 ),
                 io.String.Input(
                     "labels",
                     default="",
                     multiline=True,
-                    tooltip="One label a line, in any script, for the pictures in the order of the sheet. Empty: named by "
-                    "operation_steps, or by fps, or numbered.",
+                    tooltip="One label on each line, in any script, in the order of the sheet. Empty: labels come from "
+                    "operation_steps, else from fps, else the pictures are numbered.",
                 ),
                 io.String.Input(
                     "operation_steps",
                     default="",
-                    tooltip="The steps of the keyframes in the order of images, such as 400, 800, 999, or the output of "
-                    "Predict Keyframes: each picture gets the name of its stage. Empty: none. Not used where there are "
-                    "labels.",
+                    tooltip="The operation steps of the keyframes in the order of images, such as 400, 800, 999, or the output "
+                    "of Predict Keyframes: each picture is labelled with the name of its stage. Empty: no names. Labels "
+                    "come first.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -49,44 +49,44 @@ class StageSheet(io.ComfyNode):
                     min=0.0,
                     max=1000.0,
                     step=0.01,
-                    tooltip="Frames a second, where images are the frames of a video: each gets its time. 0: none. Not "
-                    "used where there are labels or operation_steps.",
+                    tooltip="Frames a second if images are the frames of a video, 0 to 1000: each picture is labelled with its "
+                    "time. 0: no times. Labels and operation_steps come first.",
                 ),
                 io.Int.Input(
                     "most",
                     default=12,
                     min=1,
                     max=stage_sheet.MAX_PICTURES,
-                    tooltip="How many pictures at most. Of more, some are taken, evenly spread, the first and the last "
-                    "among them.",
+                    tooltip="How many pictures the sheet shows at most, 1 to 100. From a longer batch, pictures are taken at even "
+                    "distances, the first and the last among them.",
                 ),
                 io.Int.Input(
                     "columns",
                     default=0,
                     min=0,
                     max=stage_sheet.MAX_PICTURES,
-                    tooltip="Pictures in a row. 0 chooses what fills the sheet best.",
+                    tooltip="Pictures in a row, 1 to 100. 0: the number that fills the sheet best.",
                 ),
-                io.String.Input("title", default="", tooltip="A line above all pictures. Empty: none."),
+                io.String.Input(
+                    "title", default="", tooltip="A line of text above all pictures. Empty: no title."
+                ),
                 io.Combo.Input(
                     "size",
                     options=list(stage_sheet.SHEET_SIZES),
                     default=stage_sheet.SHEET_SIZES[0],
-                    tooltip="screen: 1920 pixels wide, on light grey. as the pictures: nothing is scaled. A4 and Letter: a "
-                    "page to print, white, upright or on its side, whichever shows the pictures larger.",
+                    tooltip="screen: 1920 pixels wide, on light grey. as the pictures: the pictures keep their size. A4 and "
+                    "Letter: a white page to print, portrait or landscape, whichever shows the pictures larger.",
                 ),
                 io.Combo.Input(
                     "order",
                     options=[TURNED, GIVEN],
                     default=TURNED,
-                    tooltip="painting: keyframes come finished picture first, and the sheet turns them round, from the "
-                    "canvas to the finished picture. as given: for the frames of a video, or to keep that order.",
+                    tooltip="painting (turned round): reverses the order, so that keyframes run from the canvas to the finished "
+                    "picture. as given: keeps the order, for the frames of a video.",
                 ),
             ],
             outputs=[
-                io.Image.Output(
-                    display_name="sheet", tooltip="The sheet, one picture (1, height, width, 3) in 0 to 1."
-                )
+                io.Image.Output(display_name="sheet", tooltip="The sheet: one picture (1, height, width, 3).")
             ],
         )
 
@@ -94,7 +94,7 @@ class StageSheet(io.ComfyNode):
     def validate_inputs(
         cls, labels: str | None = None, title: str | None = None, operation_steps: str | None = None
     ) -> bool | str:
-        # None: linked, known only when it runs.
+        # None: the input is linked, and its value is known only when the node runs.
         try:
             stage_sheet.check_texts([text for text in (labels, title) if text])
             if operation_steps and not (labels or "").strip():
