@@ -10,6 +10,7 @@ from .full_size import FullSize
 from .interpolate_keyframes import Interpolate, InterpolationConditioning
 from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
 from .multi_frame_sampling import DDIMSampler, Guidance, TemporalWindowNode, TrailingScheduler
+from .plan_steps import PlanSteps
 from .predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
 from .stage_sheet import StageSheet
 from .tag_picture import Tagger
@@ -20,6 +21,7 @@ NODES: list[type[io.ComfyNode]] = [
     SaveCheckpoint,
     Download,
     Tagger,
+    PlanSteps,
     KeyframeConditioning,
     PredictKeyframe,
     PredictKeyframes,

@@ -1,6 +1,7 @@
 """The last step: segments in, a saved painting video out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from comfy.cli_args import args
 from comfy_api.latest import InputImpl, Types, io
@@ -12,6 +13,7 @@ from ..paintsundo_models.host.graph import connections_of_class, is_output_wante
 from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import full_size, timeline
+from ..paintsundo_models.video import pace as pacing
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
 from .saved_videos import DEFAULT_PREFIX, VideoToSave, clean_prefix, save_video
@@ -148,6 +150,35 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="With the size of the finished picture: the most pixels that a side of the video may have. A "
                     "smaller picture is not enlarged. Many players go up to 4096.",
                 ),
+                io.Float.Input(
+                    "duration",
+                    default=0.0,
+                    min=0.0,
+                    max=pacing.MAX_DURATION,
+                    step=0.5,
+                    optional=True,  # prompts saved before it was there lack it
+                    tooltip="Seconds that the whole video lasts, with the holds and the way back of loop. 0: each frame is "
+                    "shown once, so fps decides. With 15, 30 or 60, an fps of 12 or 24 looks smooth: neighbouring frames are "
+                    "blended.",
+                ),
+                io.Combo.Input(
+                    "pace",
+                    options=list(pacing.PACES),
+                    default=pacing.PACE_AS_MADE,
+                    optional=True,
+                    tooltip="as made: every frame is shown equally long, as in the original, so that the sketch takes "
+                    "most of the time and the colours come all at once. equal change: each second changes about as much of "
+                    "the picture, and a blank canvas takes no time; best with a duration, or with an fps of 8 or more. "
+                    "ease: the same, slower at the first lines and at the last touches.",
+                ),
+                io.Combo.Input(
+                    "loop",
+                    options=list(pacing.LOOPS),
+                    default=pacing.LOOP_ONCE,
+                    optional=True,
+                    tooltip="once: ends with the last frame. ping-pong: then runs back at the same pace. rewind: runs back "
+                    "within a second. With either, a player that repeats the video has no jump in it.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -169,10 +200,18 @@ class AssembleVideo(io.ComfyNode):
         fps: Sequence[float | None] = (None,),
         format: Sequence[str | None] = (None,),
         filename_prefix: Sequence[str | None] = (None,),
+        hold_first: Sequence[Any] = (0.0,),
+        hold_last: Sequence[Any] = (0.0,),
+        duration: Sequence[Any] = (0.0,),
+        pace: Sequence[Any] = (pacing.PACE_AS_MADE,),
+        loop: Sequence[Any] = (pacing.LOOP_ONCE,),
     ) -> bool | str:
         # What would fail at the very end fails before the first step. None: linked, known only when it runs.
         try:
             rate = None if fps[0] is None else timeline.frame_rate(fps[0])
+            choices = (pace[0], duration[0], loop[0], hold_first[0], hold_last[0])
+            if rate is not None and None not in choices:
+                pacing.check_timing(pacing.Timing(rate, *choices))
             if format[0] is not None:
                 video_files.check_format(format[0], rate)
             if filename_prefix[0] is not None:
@@ -203,6 +242,9 @@ class AssembleVideo(io.ComfyNode):
         finished: list[Tensor] | None = None,
         size: Sequence[str] = (full_size.SIZE_PICTURE,),
         longest_side: Sequence[int] = (full_size.DEFAULT_LONGEST_SIDE,),
+        duration: Sequence[float] = (0.0,),
+        pace: Sequence[str] = (pacing.PACE_AS_MADE,),
+        loop: Sequence[str] = (pacing.LOOP_ONCE,),
     ) -> io.NodeOutput:
         """Run the node; every input is a list because `frames` is one."""
         settings = AssemblySettings(
@@ -214,7 +256,11 @@ class AssembleVideo(io.ComfyNode):
             exact_ends=exact_ends[0],
             size=size[0],
             longest_side=longest_side[0],
+            duration=duration[0],
+            pace=pace[0],
+            loop=loop[0],
         )
+        pacing.check_timing(settings.timing)
         video_files.check_format(format[0], settings.rate)
         prefix = clean_prefix(filename_prefix[0])
         for name, given in (("keyframes", keyframes), ("finished", finished)):

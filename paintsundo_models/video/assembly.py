@@ -13,12 +13,12 @@ from torch import Tensor
 
 from .frames import Frames, TimedFrames
 from .full_size import DEFAULT_LONGEST_SIDE, SIZE_PICTURE, FullSizeFrames, picture_of_video
+from .pace import LOOP_ONCE, PACE_AS_MADE, Timing, changes_between, timetable
 from .timeline import (
     ORDER_PAINTING,
     TRIM_REFERENCE,
     TRIM_SHARED,
-    held,
-    hold_frames,
+    at_positions,
     join_segments,
     played_positions,
 )
@@ -38,6 +38,9 @@ class AssemblySettings:
             as the model drew them.
         size: one of `full_size.SIZES`; of a video whose finished picture is given.
         longest_side: the most pixels that a side may have, where the size is the finished picture's.
+        duration: of the whole video in seconds; 0: as many frames as there are.
+        pace: one of `pace.PACES`.
+        loop: one of `pace.LOOPS`.
     """
 
     rate: Fraction
@@ -48,6 +51,14 @@ class AssemblySettings:
     exact_ends: bool = True
     size: str = SIZE_PICTURE
     longest_side: int = DEFAULT_LONGEST_SIDE
+    duration: float = 0.0
+    pace: str = PACE_AS_MADE
+    loop: str = LOOP_ONCE
+
+    @property
+    def timing(self) -> Timing:
+        """The part of the choices that says when each frame is shown."""
+        return Timing(self.rate, self.pace, self.duration, self.loop, self.hold_first, self.hold_last)
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def assemble(
         ends = (keyframes[:1] if finished is None else None, keyframes[-1:])
 
     # What the frames look like, in undo order.
-    frames = join_segments(segments, settings.trim, ends)
+    drawn = frames = join_segments(segments, settings.trim, ends)
     if finished is not None:
         sizes = [] if keyframes is None else [(keyframes.shape[2], keyframes.shape[1])]
         longest_side = settings.longest_side if settings.size == SIZE_PICTURE else 0
@@ -102,9 +113,11 @@ def assemble(
         frames = FullSizeFrames(frames, picture, is_exact)
 
     # When each of them is shown.
-    positions = played_positions(len(frames), settings.order)
-    first, last = (hold_frames(s, settings.rate) for s in (settings.hold_first, settings.hold_last))
-    positions = held(positions, first, last)
+    order = played_positions(len(frames), settings.order)
+    changes = []
+    if settings.pace != PACE_AS_MADE:
+        changes = changes_between(drawn[int(position)] for position in order)
+    positions = at_positions(order, timetable(len(frames), settings.timing, changes))
 
     # What is laid on the played video.
     played = TimedFrames(frames, positions)

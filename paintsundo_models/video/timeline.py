@@ -136,6 +136,16 @@ def played_positions(count: int, order: str = ORDER_PAINTING) -> list[float]:
     return positions[::-1] if order == ORDER_PAINTING else positions
 
 
+def at_positions(values: Sequence[float], positions: Sequence[float]) -> list[float]:
+    """Return the values at positions in their list; at 2.25 a quarter of the way from value 2 to value 3."""
+    found = []
+    for position in positions:
+        first = int(position)
+        share = position - first
+        found.append(values[first] + share * (values[first + 1] - values[first]) if share else values[first])
+    return found
+
+
 def held(positions: Sequence[float], first: int = 0, last: int = 0) -> list[float]:
     """Return positions with the first one repeated `first` more times, and the last one `last` more times."""
     return [positions[0]] * first + list(positions) + [positions[-1]] * last

@@ -46,6 +46,10 @@ DESIGN = {
         {**COND, "vae": "VAE", "image": "IMAGE", "operation_steps": "STRING", **SIZE},
         ["CONDITIONING", "CONDITIONING", "LATENT"],
     ),
+    "PaintsUndoPlanSteps": (
+        {"count": "INT", "spacing": "COMBO", "sketch_share": "FLOAT", **SINGLE, "prompt": "STRING"},
+        ["STRING", "IMAGE"],
+    ),
     "PaintsUndoPredictKeyframe": (
         {**SINGLE, "operation_step": "INT", **PROMPTS, **SIZE, **SAMPLING},
         ["IMAGE"],
@@ -104,6 +108,9 @@ DESIGN = {
             "finished": "IMAGE",
             "size": "COMBO",
             "longest_side": "INT",
+            "duration": "FLOAT",
+            "pace": "COMBO",
+            "loop": "COMBO",
         },
         ["VIDEO", "IMAGE"],
     ),

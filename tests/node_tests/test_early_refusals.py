@@ -59,3 +59,20 @@ def test_video_node_s_lists_pass_the_host_and_are_read(validate):
     assert validate(AssembleVideo, fps=50.0, format="gif", filename_prefix="a") == []
     errors = validate(AssembleVideo, fps=60.0, format="gif", filename_prefix="a")
     assert "at most 50 frames a second" in errors[0]
+
+
+def test_duration_that_the_holds_fill_is_refused_by_the_host_before_the_run(validate):
+    from paintsundo_pack.nodes.assemble_video import AssembleVideo
+
+    given = {"fps": 12.0, "duration": 5.0, "pace": "equal change", "loop": "once", "hold_first": 0.0}
+    assert validate(AssembleVideo, **given, hold_last=2.0) == []
+    errors = validate(AssembleVideo, **given, hold_last=5.0)
+    assert "Raise duration, or lower the holds" in errors[0]
+
+
+def test_equal_change_with_open_inputs_is_refused_by_the_host_before_the_run(validate):
+    from paintsundo_pack.nodes.plan_steps import PlanSteps
+
+    assert validate(PlanSteps, count=6, sketch_share=0.0, spacing="even steps") == []
+    (error,) = validate(PlanSteps, count=6, sketch_share=0.0, spacing="equal change")
+    assert "nothing is connected to model, clip, vae, image" in error

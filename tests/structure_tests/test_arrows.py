@@ -29,13 +29,14 @@ ARROWS = {
     "host": FACTS | {"checkpoints", "multi_frame", "pictures"},
     "loading": FACTS | {"checkpoints", "host", "multi_frame"},
     "keyframes": FACTS | {"checkpoints", "host", "pictures"},
+    "planning": FACTS | {"host", "keyframes", "video"},
     "segments": FACTS | {"checkpoints", "host", "multi_frame", "pictures"},
 }
 """What each room (a folder or a file of paintsundo_models) may import: the map of docs/architecture.md."""
 
 WITHOUT_HOST = FACTS | {"checkpoints", "pictures", "video"}
 PACKAGES_OF_EVERYONE = {"torch", "numpy", "safetensors", "einops"}
-ADAPTERS = {"host", "keyframes", "loading", "segments"}
+ADAPTERS = {"host", "keyframes", "loading", "planning", "segments"}
 COMPONENT_HOST = (
     "comfy.ops",
     "comfy.ldm",
