@@ -71,7 +71,8 @@ class Download(io.ComfyNode):
     def execute(cls, what: str, revision: str) -> io.NodeOutput:
         show = _Display(cls.hidden.unique_id)
         done = download(Request(what, revision.strip()), _folder(), show)
-        text = f"{done.text()} Press R: the loaders then list them."
+        # The page shows two lines of the text, so what to do comes first.
+        text = f"Done: press R, and the loaders list the models. {done.text()}"
         show.say(text)
         return io.NodeOutput(str(_folder()), ui=ui.PreviewText(text))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .command import CommandError
 
 if TYPE_CHECKING:
-    from paintsundo_models.checkpoints.download import Report
+    from paintsundo_models.checkpoints.download import Progress, Report
 
 WHAT = ("single-frame", "multi-frame", "tagger", "all")
 """What can be downloaded; the pack's own list needs ComfyUI's Python."""
@@ -90,16 +90,14 @@ def check(folder: Path, what: str) -> int:
 @contextlib.contextmanager
 def progress_line() -> Iterator["Report"]:
     """A line that is written over on a terminal; where the output is no terminal, one for each stage and file."""
-    from paintsundo_models.checkpoints.download import Progress
-
     if not sys.stdout.isatty():
         said: list[tuple[str, str]] = []
 
-        def say(progress: Progress) -> None:
+        def say(progress: "Progress") -> None:
             now = progress.stage, progress.name
             if now not in said:
                 said.append(now)
-                print(progress.text(), flush=True)
+                print(_line(progress), flush=True)
 
         yield say
         return
@@ -107,8 +105,12 @@ def progress_line() -> Iterator["Report"]:
 
     with tqdm(bar_format="{desc}", file=sys.stdout, dynamic_ncols=True, leave=False) as line:
 
-        def show(progress: Progress) -> None:
+        def show(progress: "Progress") -> None:
             percent = f"{progress.done / progress.total:4.0%}  " if progress.total else ""
-            line.set_description_str(percent + progress.text())
+            line.set_description_str(percent + _line(progress))
 
         yield show
+
+
+def _line(progress: "Progress") -> str:
+    return f"{progress.text()}  {progress.name}".rstrip()

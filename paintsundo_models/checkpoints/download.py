@@ -75,11 +75,11 @@ class Progress:
         return max(self.done - done, 0) / (now - since) if now > since else 0.0
 
     def text(self) -> str:
-        """One line for people: stage, file, bytes, speed and the time that is left."""
+        """One line for people: stage, bytes, speed and the time that is left."""
         if not self.total:
             return f"{self.stage} ..."
         speed = self.bytes_per_s()
-        line = f"{self.stage} {self.name}: {size_text(self.done)} of {size_text(self.total)}"
+        line = f"{self.stage} {size_text(self.done)} of {size_text(self.total)}"
         if not speed:
             return line
         return f"{line}, {size_text(int(speed))}/s, {_time_text((self.total - self.done) / speed)} left"

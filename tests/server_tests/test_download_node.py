@@ -39,7 +39,7 @@ def test_download_lists_the_models_without_a_restart(server, models):
     seen = []
     outputs = server.client.run(prompt("all"), on_event=lambda kind, data: seen.append((kind, data)))
     assert "20 files, " in outputs["1"]["text"][0]
-    assert "Press R" in outputs["1"]["text"][0]
+    assert "press R" in outputs["1"]["text"][0]
     assert SINGLE in listed(server, "PaintsUndoSingleFrameLoader", "checkpoint")
     assert SINGLE not in listed(server, "PaintsUndoMultiFrameLoader", "checkpoint")
     assert "paints_undo_multi_frame" in listed(server, "PaintsUndoMultiFrameLoader", "checkpoint")
