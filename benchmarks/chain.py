@@ -17,7 +17,7 @@ from paintsundo_models.keyframes import predict_keyframes
 from paintsundo_models.pictures.inputs import white_canvas
 from paintsundo_models.pictures.resizing import resize_and_center_crop
 from paintsundo_models.pictures.sizes import NEAREST_TRAINED, OWN_SIZE
-from paintsundo_models.segments import REFERENCE_SAMPLER, REFERENCE_SCHEDULER, interpolate
+from paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER, interpolate
 from paintsundo_models.video import files as video_files
 from paintsundo_models.video import timeline
 from paintsundo_models.video.assembly import AssemblySettings, assemble
@@ -54,8 +54,8 @@ def make_segments(multi: MultiFrameObjects, pictures: Tensor, resolution: str, s
             constants.DEFAULT_SEGMENT_SEED + index,
             steps,
             constants.DEFAULT_SEGMENT_CFG,
-            REFERENCE_SAMPLER,
-            REFERENCE_SCHEDULER,
+            ORIGINAL_SAMPLER,
+            ORIGINAL_SCHEDULER,
         )
         segments.append(interpolate(multi, pair, SEGMENT_PROMPTS, settings, resolution=resolution))
     return segments

@@ -15,7 +15,7 @@ from ..paintsundo_models.constants import (
 from ..paintsundo_models.host.objects import MultiFrameObjects, Prompts
 from ..paintsundo_models.host.sampling import SamplerSettings
 from ..paintsundo_models.pictures.sizes import NEAREST_TRAINED, RESOLUTIONS
-from ..paintsundo_models.segments import REFERENCE_SAMPLER, REFERENCE_SCHEDULER
+from ..paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER
 from .multi_frame_sampling import CATEGORY, model_input
 from .previews import box_of, cut_shown
 
@@ -175,14 +175,14 @@ class Interpolate(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "sampler_name",
-                    options=[REFERENCE_SAMPLER, *comfy.samplers.KSampler.SAMPLERS],
-                    default=REFERENCE_SAMPLER,
+                    options=[ORIGINAL_SAMPLER, *comfy.samplers.KSampler.SAMPLERS],
+                    default=ORIGINAL_SAMPLER,
                     tooltip="The sampler. paintsundo_ddim: as in the original program. All of ComfyUI's samplers work too.",
                 ),
                 io.Combo.Input(
                     "scheduler",
-                    options=[REFERENCE_SCHEDULER, *comfy.samplers.KSampler.SCHEDULERS],
-                    default=REFERENCE_SCHEDULER,
+                    options=[ORIGINAL_SCHEDULER, *comfy.samplers.KSampler.SCHEDULERS],
+                    default=ORIGINAL_SCHEDULER,
                     tooltip="How the noise falls from step to step. trailing: as in the original program.",
                 ),
                 *segment_inputs(),

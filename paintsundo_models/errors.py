@@ -1,4 +1,4 @@
-"""Errors a user can act on: each message says what was found, what is accepted and what to do."""
+"""Errors that users can act on: each message says what was found, what is accepted and what to do."""
 
 
 class CheckpointError(ValueError):
@@ -6,7 +6,7 @@ class CheckpointError(ValueError):
 
 
 class CheckpointNotFoundError(CheckpointError):
-    """No checkpoint at the given place; the message names the folder and where the files are published."""
+    """There is no checkpoint at the given place; the message names the folder and where the files are published."""
 
 
 class UnsupportedCheckpointError(CheckpointError):
@@ -18,11 +18,11 @@ class CheckpointMismatchError(CheckpointError):
 
 
 class CorruptCheckpointError(CheckpointError):
-    """A weights file is truncated or is no safetensors file."""
+    """A file of weights is truncated or is not a safetensors file."""
 
 
 class OverflowedNumbersError(RuntimeError):
-    """A network gave numbers that are not finite; the message names the place and the types to try."""
+    """The output of a network contains inf or NaN; the message names the network and the types to try."""
 
 
 class VideoEncodingError(RuntimeError):

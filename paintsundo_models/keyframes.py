@@ -1,4 +1,4 @@
-"""Keyframes: the picture as it was at given operation steps, by the single-frame model."""
+"""Keyframes: the picture as it could have looked at given operation steps, made by the single-frame model."""
 
 import comfy.samplers
 import comfy.sd
@@ -25,21 +25,22 @@ from .pictures.resizing import resize_and_center_crop
 from .pictures.sizes import keyframe_size, nearest_shape
 
 KEYFRAMES_PER_BATCH = 8
-"""Bounds the memory of a long list; no result depends on it."""
+"""Most keyframes sampled at once, to limit the memory of a long list; results do not depend on it."""
 
 
 def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int = 0) -> Tensor:
-    """The finished picture's latent, (1, 4, h, w).
+    """Encode the finished picture at the keyframes' size: return its latent, (1, 4, h, w).
 
     Args:
-        vae: of the single-frame model.
+        vae: VAE of the single-frame model.
         image: (1, H, W, C) in [0, 1].
-        width: of the keyframes, a multiple of 64, or 0 (see pictures.sizes.keyframe_size). With both 0 a VAE that names the
-            sizes it was trained on (see host.single_frame.TRAINED_SIZES) decides.
-        height: likewise.
+        width: of the keyframes in pixels, a multiple of 64, or 0 to derive it (see pictures.sizes.keyframe_size). If both
+            are 0 and the checkpoint names its trained sizes (host.single_frame.TRAINED_SIZES), the nearest of these is used.
+        height: like width.
 
     Raises:
-        ValueError: another model's VAE, several pictures, or sizes that are no multiples of 64 or over the largest.
+        ValueError: the VAE belongs to another model, there are several pictures, or a side is not a multiple of 64 or
+            over 2048.
     """
     if isinstance(vae, VideoVAE):
         raise ValueError(
@@ -58,14 +59,14 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
 def keyframe_conditioning(
     positive: Conditioning, negative: Conditioning, picture: Tensor, operation_steps: list[int]
 ) -> tuple[Conditioning, Conditioning, dict]:
-    """Conditioning and empty latent for a sampler of the host, one latent for each operation step.
+    """Return both conditionings with picture and operation steps added, and an empty latent for each operation step.
 
-    All latents share one noise, which makes the keyframes belong together: the latent's batch_index says so.
+    The latent's batch_index makes ComfyUI give all of them the same first noise, so that the keyframes fit together.
 
     Args:
-        positive: of the prompt.
-        negative: of the negative prompt.
-        picture: from encode_picture.
+        positive: CONDITIONING of the prompt.
+        negative: CONDITIONING of the negative prompt.
+        picture: latent from encode_picture, (1, 4, h, w).
         operation_steps: 0 to 999 each.
     """
     values = {"concat_latent_image": picture, OPERATION_STEP: list(operation_steps)}
@@ -86,16 +87,25 @@ def predict_keyframes(
     width: int = 0,
     height: int = 0,
 ) -> Tensor:
-    """Keyframes at these operation steps, (N, height, width, 3) in [0, 1], in the order of the steps.
+    """Return the keyframes at these operation steps, (N, height, width, 3) in [0, 1], in the order of the steps.
 
-    Each equals what a call for its step alone gives.
+    A keyframe does not depend on the other operation steps of the call.
+
+    Args:
+        objects: MODEL, CLIP and VAE of the single-frame model.
+        image: the finished picture, (1, H, W, C) in [0, 1].
+        operation_steps: N numbers, 0 to 999 each.
+        prompts: what the picture shows, and what it must not show.
+        settings: of the sampler.
+        width: see encode_picture.
+        height: see encode_picture.
 
     Raises:
-        ValueError: objects of another model, or what encode_picture refuses.
-        OverflowedNumbersError: the result is not finite.
+        ValueError: an object belongs to another model, or encode_picture refuses an input.
+        OverflowedNumbersError: the result contains inf or NaN.
     """
     model, vae = objects.model, objects.vae
-    # The class and not the process, which ModelSampling nodes may change.
+    # Check the class, not the process: people may change the process with a ModelSampling node.
     if not isinstance(model.model, SingleFrameModel):
         raise ValueError(
             f"This MODEL is not the single-frame one. Connect the MODEL of the {SINGLE_FRAME_LOADER}."

@@ -1,4 +1,7 @@
-"""Named reshapes between video tensors and the frame batches that 2-D layers want. Shape letters: B batch, T frames, C channels, H W size."""
+"""Reshape videos to the batches of frames that 2-D layers take, and back; choose the memory layout.
+
+Shape letters: B batch, T frames, C channels, H and W size.
+"""
 
 import torch
 from einops import rearrange
@@ -16,10 +19,11 @@ def unfold_time(x: Tensor, frames: int) -> Tensor:
 
 
 def channels_last_on_cpu(x: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) or a video (B, C, T, H, W) with the channels innermost in memory, if they are on a CPU.
+    """Return pictures (N, C, H, W) or a video (B, C, T, H, W) in channels-last memory layout, if they are on a CPU.
 
-    Its convolutions are up to twice as fast so, those over time above all, and hand the layout on. Not in training:
-    the group norm's backward is many times slower. On GPUs it is the group norm that does not know this layout.
+    On a CPU convolutions are up to twice as fast in this layout, most of all those over time, and their outputs keep it.
+    Tensors on a GPU are unchanged, because its group norm does not support the layout. In training, too, they are
+    unchanged, because the backward pass of the group norm is many times slower in it.
     """
     if x.device.type != "cpu" or torch.is_grad_enabled():
         return x
@@ -27,7 +31,10 @@ def channels_last_on_cpu(x: Tensor) -> Tensor:
 
 
 def empty_video(like: Tensor, frames: int) -> Tensor:
-    """A video (B, C, T, H, W) with another number of frames, laid out in memory as the given one is."""
+    """Return an uninitialised video like the given one, (B, C, T, H, W), with another number of frames.
+
+    Its dtype, device and memory layout are those of the given one.
+    """
     is_channels_last = like.is_contiguous(memory_format=torch.channels_last_3d)
     return torch.empty(
         (*like.shape[:2], frames, *like.shape[3:]),

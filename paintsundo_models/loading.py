@@ -1,4 +1,4 @@
-"""From a checkpoint on disk to the host's objects: read, derive the architecture from shapes, build, load strictly."""
+"""Make ComfyUI's objects from a checkpoint: read it, derive the sizes from shapes, build the networks, fill them strictly."""
 
 import os
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from .multi_frame.vae import KEY_RENAMES
 
 
 def load_single_frame(path: str | os.PathLike, weight_dtype: str = "default") -> SingleFrameObjects:
-    """MODEL, CLIP and VAE of the single-frame model.
+    """Load the MODEL, CLIP and VAE of the single-frame model.
 
     Args:
         path: released folder or single file.
@@ -43,7 +43,10 @@ def load_single_frame(path: str | os.PathLike, weight_dtype: str = "default") ->
 
 
 def load_multi_frame(path: str | os.PathLike, weight_dtype: str = "default") -> MultiFrameObjects:
-    """MODEL (image projection inside), CLIP, VAE and CLIP_VISION of the multi-frame model; arguments as load_single_frame's."""
+    """Load the MODEL (with the image projection inside), CLIP, VAE and CLIP_VISION of the multi-frame model.
+
+    Arguments and errors are those of load_single_frame.
+    """
     checkpoint = read_checkpoint(path, MULTI_FRAME)
     dtype = WEIGHT_DTYPES[weight_dtype]
     model = multi_frame_model(checkpoint, dtype)
@@ -59,20 +62,20 @@ def load_multi_frame(path: str | os.PathLike, weight_dtype: str = "default") -> 
 def reload_single_frame_model(
     path: str, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
-    """The MODEL alone, anew from disk; the host calls this (see host.patchers.remember_loader)."""
+    """Load only the MODEL from disk again; ComfyUI calls this (see host.patchers.remember_loader)."""
     return single_frame_model(read_checkpoint(path, SINGLE_FRAME), dtype, disable_dynamic)
 
 
 def reload_multi_frame_model(
     path: str, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
-    """The MODEL alone, anew from disk; the host calls this (see host.patchers.remember_loader)."""
+    """Load only the MODEL from disk again; ComfyUI calls this (see host.patchers.remember_loader)."""
     return multi_frame_model(read_checkpoint(path, MULTI_FRAME), dtype, disable_dynamic)
 
 
 @contextmanager
 def _reading(part: str, checkpoint: Checkpoint) -> Iterator[None]:
-    """Tensors that are missing or shaped so that no network at all comes of them are a mismatch like any other."""
+    """Turn errors that come from missing or misshaped tensors of this part into CheckpointMismatchError."""
     try:
         yield
     except CheckpointError:
@@ -92,7 +95,7 @@ def _reading(part: str, checkpoint: Checkpoint) -> Iterator[None]:
 def single_frame_model(
     checkpoint: Checkpoint, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
-    """The single-frame model's MODEL."""
+    """Build the MODEL of the single-frame model."""
     unet = checkpoint.parts["unet"]
     with _reading("unet", checkpoint):
         config = detection.single_frame_unet_config(unet, checkpoint.configs["unet"])
@@ -102,7 +105,7 @@ def single_frame_model(
 def multi_frame_model(
     checkpoint: Checkpoint, dtype: torch.dtype | None, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
-    """The multi-frame model's MODEL, the image projection inside."""
+    """Build the MODEL of the multi-frame model, with the image projection inside."""
     unet, projection = checkpoint.parts["unet"], checkpoint.parts["image_projection"]
     with _reading("image_projection", checkpoint):
         projection_params = detection.projection_params(projection, checkpoint.configs["image_projection"])
@@ -114,7 +117,7 @@ def multi_frame_model(
 
 
 def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.CLIP:
-    """Either model's CLIP."""
+    """Build the CLIP of either model."""
     tensors, config = checkpoint.parts["text_encoder"], checkpoint.configs["text_encoder"]
     with _reading("text_encoder", checkpoint):
         config = detection.text_config(tensors, config, checkpoint.kind, checkpoint.parts["unet"])
@@ -122,7 +125,7 @@ def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.
 
 
 def image_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.VAE:
-    """The single-frame model's VAE."""
+    """Build the VAE of the single-frame model."""
     vae, sizes = checkpoint.parts["vae"], detection.trained_sizes(checkpoint.configs["vae"])
     dtype = None if dtype == torch.float16 else _vae_dtype(dtype)  # in float16 its numbers overflow
     with _reading("vae", checkpoint):
@@ -130,7 +133,7 @@ def image_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.VAE
 
 
 def video_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> VideoVAE:
-    """The multi-frame model's VAE."""
+    """Build the VAE of the multi-frame model."""
     vae, sizes = checkpoint.parts["vae"], detection.trained_sizes(checkpoint.configs["vae"])
     renamed = {KEY_RENAMES.get(name, name): tensor for name, tensor in vae.items()}
     with _reading("vae", checkpoint):
@@ -138,7 +141,7 @@ def video_vae(checkpoint: Checkpoint, dtype: torch.dtype | None) -> VideoVAE:
 
 
 def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.clip_vision.ClipVisionModel:
-    """The multi-frame model's CLIP_VISION."""
+    """Build the CLIP_VISION of the multi-frame model."""
     tensors, config = checkpoint.parts["image_encoder"], checkpoint.configs["image_encoder"]
     with _reading("image_encoder", checkpoint):
         config = detection.vision_config(tensors, config, checkpoint.parts["image_projection"])
@@ -146,7 +149,10 @@ def vision_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.c
 
 
 def _vae_dtype(dtype: torch.dtype | None) -> torch.dtype | None:
-    """The dtype for a VAE, which computes in what it is kept in; None, the host's choice, where the device cannot or is slow."""
+    """Return the type for a VAE, which computes in the type of its weights.
+
+    None (ComfyUI's choice) for fp8, and for types that the device does not support or in which it is slow.
+    """
     device = mm.vae_device()
     is_good = {
         torch.float32: True,

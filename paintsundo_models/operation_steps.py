@@ -1,23 +1,23 @@
-"""Operation steps as people write them. Standard library only: the command line reads them too, without the host."""
+"""Read operation steps from text. Uses the standard library only, because paint.py reads them without ComfyUI."""
 
 import re
 
-from .constants import OPERATION_STEP_MAX
+from .constants import DEFAULT_OPERATION_STEPS, OPERATION_STEP_MAX
 
 
 def parse_operation_steps(text: str) -> list[int]:
-    """The operation steps in a text such as "400, 600, 999": sorted, each once.
+    """Return the operation steps in a text such as "400, 600, 999", sorted and without repetitions.
 
     Args:
         text: whole numbers from 0 to 999, separated by commas (also "，" and "、"), semicolons or white space.
 
     Raises:
-        ValueError: nothing in it, no whole number, or out of range.
+        ValueError: the text is empty, or a word in it is not a whole number from 0 to 999.
     """
     words = [word for word in re.split(r"[\s,;，、]+", text) if word]
     if not words:
         raise ValueError(
-            'No operation step is given. Write at least one, such as "400, 600, 800, 900, 950, 999".'
+            f'No operation step is given. Write at least one, such as "{DEFAULT_OPERATION_STEPS}".'
         )
     for word in words:
         if not re.fullmatch(r"\d+", word) or int(word) > OPERATION_STEP_MAX:

@@ -1,4 +1,4 @@
-"""Segments: sixteen frames between two pictures, by the multi-frame model."""
+"""Segments: 16 frames from one picture to another, made by the multi-frame model."""
 
 import math
 
@@ -14,7 +14,7 @@ from .checkpoints.parts import MULTI_FRAME_LOADER
 from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from .host.clip_vision import encode_any_aspect
 from .host.encoding_cache import cached_encoding, picture_key
-from .host.model_options import multi_frame_sampling
+from .host.model_options import check_multi_frame_model, multi_frame_sampling
 from .host.multi_frame import FS, VISION_TOKENS
 from .host.objects import MultiFrameObjects, Prompts
 from .host.sampling import (
@@ -32,8 +32,9 @@ from .pictures.resizing import resize_and_center_crop
 from .pictures.sizes import NEAREST_TRAINED, frame_size
 from .schedule import NUM_TIMESTEPS
 
-REFERENCE_SAMPLER = "paintsundo_ddim"
-REFERENCE_SCHEDULER = "trailing"
+ORIGINAL_SAMPLER = "paintsundo_ddim"
+ORIGINAL_SCHEDULER = "trailing"
+"""The original's sampler and schedule, by the names that workflows save."""
 
 
 def interpolation_conditioning(
@@ -46,20 +47,23 @@ def interpolation_conditioning(
     fs: int = DEFAULT_FS,
     resolution: str = NEAREST_TRAINED,
 ) -> tuple[Conditioning, Conditioning, dict, VideoVAE]:
-    """Conditioning, empty latent (1, 4, 16, h, w) and the VAE that knows both pictures.
+    """Return both conditionings with the pictures added, an empty latent, and a VAE that decodes with the pictures.
 
     Args:
-        positive: of the prompt.
-        negative: of the negative prompt.
-        clip_vision: of the multi-frame model.
-        vae: of the multi-frame model.
-        start_image: (1, H, W, C) in [0, 1], frame 0.
-        end_image: likewise, frame 15.
-        fs: the frame-rate number of the training.
+        positive: CONDITIONING of the prompt.
+        negative: CONDITIONING of the negative prompt.
+        clip_vision: CLIP_VISION of the multi-frame model.
+        vae: VAE of the multi-frame model.
+        start_image: picture of frame 0, (1, H, W, C) in [0, 1].
+        end_image: picture of frame 15, (1, H, W, C) in [0, 1].
+        fs: frame-rate number, a condition that the model was trained with.
         resolution: one of RESOLUTIONS.
 
+    Returns:
+        positive, negative, the latent with samples (1, 4, 16, h, w), and a copy of the VAE.
+
     Raises:
-        ValueError: several pictures on an input, or another model's VAE.
+        ValueError: an input has several pictures, or the VAE belongs to another model.
     """
     if not isinstance(vae, VideoVAE):
         raise ValueError(
@@ -70,15 +74,17 @@ def interpolation_conditioning(
     height, width = frame_size(resolution, start_image, vae.trained_sizes)
     start, end = (resize_and_center_crop(image, width, height) for image in (start_image, end_image))
 
-    def look(image: Tensor) -> Tensor:
+    def encode_vision(image: Tensor) -> Tensor:
         return cached_encoding(clip_vision, picture_key(image), lambda: encode_any_aspect(clip_vision, image))
 
     def encode(image: Tensor) -> Tensor:
         latent = cached_encoding(vae, picture_key(image), lambda: vae.encode(image))  # (1, 4, 1, h, w)
-        return latent  # pyright: ignore[reportReturnType]  # the host's annotation says None as well
+        return latent  # pyright: ignore[reportReturnType]  # ComfyUI's annotation allows None
 
-    seen = torch.stack([look(start), look(end)], dim=1)  # (1, 2, N, C)
-    grey = look(torch.full_like(start, 0.5))  # what the negative branch sees
+    seen = torch.stack([encode_vision(start), encode_vision(end)], dim=1)  # (1, 2, N, C)
+    grey = encode_vision(
+        torch.full_like(start, 0.5)
+    )  # in place of both pictures in the negative conditioning
     first, last = encode(start), encode(end)
     pictures = first.new_zeros(1, first.shape[1], FRAMES_PER_SEGMENT, *first.shape[3:])
     pictures[:, :, :1], pictures[:, :, -1:] = first, last
@@ -95,17 +101,19 @@ def interpolation_conditioning(
 
 
 def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise: float = 1.0) -> Tensor:
-    """Sigmas of the reference's schedule, (steps + 1,); below 1, denoise keeps the last of steps / denoise of them.
+    """Return the sigmas of the original's schedule, (steps + 1,).
+
+    With denoise below 1 they are the last steps + 1 sigmas of a schedule of steps / denoise steps; with 0 there are none.
 
     Raises:
-        ValueError: the MODEL has another process, or the number of steps, with this denoise, is out of range.
+        ValueError: the MODEL is not the multi-frame one, or steps / denoise is not in 1 to 1000.
     """
     sampling = multi_frame_sampling(model)
     if denoise <= 0:
         return torch.zeros(0)
     whole = int(steps / denoise)
     if steps <= NUM_TIMESTEPS < whole:
-        smallest = math.ceil(100 * steps / NUM_TIMESTEPS) / 100  # on the widget's grid
+        smallest = math.ceil(100 * steps / NUM_TIMESTEPS) / 100  # rounded up to the widget's step of 0.01
         raise ValueError(
             f"With steps {steps} and denoise {denoise:g} the whole schedule would have {whole} steps, and the most is "
             f"{NUM_TIMESTEPS}. The smallest denoise for {steps} steps is {smallest:g}; raise denoise or lower steps."
@@ -114,7 +122,7 @@ def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise
 
 
 def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:
-    """The reference's sampler as a SAMPLER."""
+    """Return the original's sampler as a SAMPLER; eta is its share of fresh noise, 0 to 1."""
     return comfy.samplers.KSAMPLER(sample_ddim, extra_options={"eta": eta})
 
 
@@ -126,14 +134,22 @@ def interpolate(
     fs: int = DEFAULT_FS,
     resolution: str = NEAREST_TRAINED,
 ) -> Tensor:
-    """Sixteen frames from the first picture to the second, (16, height, width, 3) in [0, 1].
+    """Return 16 frames from the first picture to the second, (16, height, width, 3) in [0, 1].
+
+    Args:
+        objects: MODEL, CLIP, VAE and CLIP_VISION of the multi-frame model.
+        images: pictures of frame 0 and of frame 15, (1, H, W, C) in [0, 1] each.
+        prompts: what the frames show, and what they must not show.
+        settings: ORIGINAL_SAMPLER and ORIGINAL_SCHEDULER are allowed besides ComfyUI's names.
+        fs: frame-rate number, a condition that the model was trained with.
+        resolution: one of RESOLUTIONS.
 
     Raises:
-        ValueError: objects of another model, or what interpolation_conditioning refuses.
-        OverflowedNumbersError: the result is not finite.
+        ValueError: an object belongs to another model, or interpolation_conditioning refuses an input.
+        OverflowedNumbersError: the result contains inf or NaN.
     """
     model = objects.model
-    multi_frame_sampling(model)
+    check_multi_frame_model(model)
     positive, negative, latent, vae = interpolation_conditioning(
         encode_prompt(objects.clip, prompts.positive),
         encode_prompt(objects.clip, prompts.negative),
@@ -143,9 +159,9 @@ def interpolate(
         fs,
         resolution,
     )
-    is_reference = settings.sampler_name == REFERENCE_SAMPLER
-    sampler = ddim_sampler() if is_reference else comfy.samplers.sampler_object(settings.sampler_name)
-    if settings.scheduler == REFERENCE_SCHEDULER:
+    is_original = settings.sampler_name == ORIGINAL_SAMPLER
+    sampler = ddim_sampler() if is_original else comfy.samplers.sampler_object(settings.sampler_name)
+    if settings.scheduler == ORIGINAL_SCHEDULER:
         sigmas = trailing_sigmas(model, settings.steps)
     else:
         sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)

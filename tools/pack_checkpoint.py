@@ -12,18 +12,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DTYPES = {
-    "keep": None,
-    "fp32": "float32",
-    "fp16": "float16",
-    "bf16": "bfloat16",
-    "fp8_e4m3fn": "float8_e4m3fn",
-    "fp8_e5m2": "float8_e5m2",
-}
+KEEP = "keep"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
+    sys.path.insert(0, str(ROOT))
+    from paintsundo_models.constants import WEIGHT_TYPES
+
     parser = argparse.ArgumentParser(
         prog="pack_checkpoint.py", description=(__doc__ or "").partition(":")[0] + "."
     )
@@ -33,25 +29,28 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument(
         "--dtype",
-        choices=DTYPES,
+        choices=(KEEP, *WEIGHT_TYPES),
         default="fp16",
         help="type of the tensors (default: fp16); fp8 is used for the diffusion network's matrices, fp16 for the rest",
     )
     options = parser.parse_args(argv)
 
-    sys.path.insert(0, str(ROOT))
-    import torch
-
-    from paintsundo_models.checkpoints.files import kind_on_disk, read_checkpoint, save_single_file
+    # Import what needs torch only now, so that --help works without it.
+    from paintsundo_models.checkpoints.files import (
+        WEIGHT_DTYPES,
+        kind_on_disk,
+        read_checkpoint,
+        save_single_file,
+    )
     from paintsundo_models.checkpoints.parts import PARTS, SINGLE_FRAME
     from paintsundo_models.errors import CheckpointError
 
-    name = DTYPES[options.dtype]
+    dtype = None if options.dtype == KEEP else WEIGHT_DTYPES[options.dtype]
     try:
         kind = kind_on_disk(options.source)
-        if kind not in PARTS:  # reading it says what is wrong
-            kind = SINGLE_FRAME
-        save_single_file(read_checkpoint(options.source, kind), options.target, name and getattr(torch, name))
+        if kind not in PARTS:
+            kind = SINGLE_FRAME  # any kind: read_checkpoint raises an error that says what is wrong
+        save_single_file(read_checkpoint(options.source, kind), options.target, dtype)
     except (CheckpointError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,1 +1,1 @@
-"""What lies on disk: files, the parts in them, and what their tensors say."""
+"""Checkpoints on disk: reading and writing files, recognising parts, and deriving sizes from tensors."""

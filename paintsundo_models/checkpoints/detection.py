@@ -1,6 +1,6 @@
-"""What a checkpoint is and how it is built, read from tensor names and shapes; a config.json only fills what no shape tells.
+"""Derive the sizes of each network from tensor names and shapes; a config.json is read only for what no shape tells.
 
-Names are the released files' (diffusers and transformers for the single-frame model, VideoCrafter's for the 3D UNet,
+Tensor names are those of the released files (diffusers and transformers for the single-frame model, VideoCrafter's for the 3D UNet,
 ToonCrafter's for the video VAE).
 """
 
@@ -24,20 +24,22 @@ TEXT_READER = {
     SINGLE_FRAME: "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight",
     MULTI_FRAME: "middle_block.1.transformer_blocks.0.attn2.to_k.weight",
 }
-"""The tensor of each unet whose width is the text encoder's."""
+"""For each model, the tensor of the unet whose input width must be the output width of the text encoder."""
 
 
 def count_indexed(tensors: Tensors, prefix: str) -> int:
-    """How many numbers follow the prefix: with "layers." the names layers.0.x and layers.1.y give 2."""
+    """Count the different indices after a prefix: for "layers." the names layers.0.x and layers.1.y make 2."""
     return len({name[len(prefix) :].split(".", 1)[0] for name in tensors if name.startswith(prefix)})
 
 
 def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
-    """Shape of a tensor that must have so many dimensions, lest a damaged one ask for a network of any size.
+    """Return the shape of a tensor after checking its number of dimensions.
+
+    The check keeps a damaged file from describing a network of arbitrary size.
 
     Raises:
         KeyError: there is no such tensor.
-        ValueError: it has another number of dimensions, or an empty one.
+        ValueError: it has another number of dimensions, or a dimension of size 0.
     """
     shape = tuple(tensors[name].shape)
     if len(shape) != dims or 0 in shape:
@@ -46,19 +48,28 @@ def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
 
 
 def check_width(width: int, wanted: int, reader: str) -> None:
-    """Raise ValueError where a part cannot read another one's output, as one of another model."""
+    """Check that one part can read the output of another.
+
+    Args:
+        width: width of the output.
+        wanted: width that the reading part takes.
+        reader: name of the reading part, for the message.
+
+    Raises:
+        ValueError: the widths differ, because the parts belong to different models.
+    """
     if width != wanted:
         raise ValueError(f"it is {width} wide, and the {reader} beside it reads {wanted}")
 
 
 def config_number(config: Mapping, key: str, total: int) -> int | None:
-    """A config's entry if it is a whole number of which `total` is a multiple; a stale config's may be anything."""
+    """Return a config's entry if it is a positive divisor of `total`, else None, because a config may not fit its file."""
     value = config.get(key)
     return value if isinstance(value, int) and value > 0 and total % value == 0 else None
 
 
 def attention_config(config: Mapping, width: int) -> dict:
-    """What only a transformer's config tells, the heads and the activation, as far as it is about this width."""
+    """Return heads and activation from a transformer's config, as far as they are valid and the config is for this width."""
     if config.get("hidden_size", width) != width:
         return {}
     heads, activation = config_number(config, "num_attention_heads", width), config.get("hidden_act")
@@ -69,7 +80,7 @@ def attention_config(config: Mapping, width: int) -> dict:
 
 
 def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
-    """The host's own description (`unet_config`) of the UNet in diffusers names; heads from the config, else SD 1.5's 8."""
+    """Return ComfyUI's `unet_config` for a UNet in diffusers names; the heads from the config, else SD 1.5's 8."""
     width, in_channels = shape_of(unet, "conv_in.weight", 4)[:2]
     levels = count_indexed(unet, "down_blocks.")
     blocks = [count_indexed(unet, f"down_blocks.{i}.resnets.") for i in range(levels)]
@@ -77,7 +88,7 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
         shape_of(unet, f"down_blocks.{i}.resnets.0.conv1.weight", 4)[0] // width for i in range(levels)
     ]
     attends = [int(f"down_blocks.{i}.attentions.0.norm.weight" in unet) for i in range(levels)]
-    # diffusers calls the number of heads attention_head_dim where there is no other entry
+    # Without num_attention_heads, diffusers reads the number of heads from attention_head_dim, despite that name.
     heads = config_number(config, "num_attention_heads", width) or config_number(
         config, "attention_head_dim", width
     )
@@ -108,7 +119,7 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
 
 
 def image_vae_config(vae: Tensors) -> dict:
-    """The host's description of an SD-style VAE in diffusers names."""
+    """Return ComfyUI's configuration for an SD-style VAE in diffusers names."""
     levels = count_indexed(vae, "encoder.down_blocks.")
     widths = [shape_of(vae, f"encoder.down_blocks.{i}.resnets.0.conv1.weight", 4)[0] for i in range(levels)]
     latent_channels = shape_of(vae, "decoder.conv_in.weight", 4)[1]
@@ -128,7 +139,11 @@ def image_vae_config(vae: Tensors) -> dict:
 
 
 def text_config(text: Tensors, config: Mapping, kind: str, unet: Tensors) -> dict:
-    """The host's description of the CLIP text model that a unet reads; heads and activation from the config, else CLIP's own."""
+    """Return ComfyUI's configuration for a CLIP text model; heads and activation from the config, else CLIP's usual ones.
+
+    Raises:
+        ValueError: the unet reads text of another width.
+    """
     width = shape_of(text, "text_model.embeddings.token_embedding.weight", 2)[1]
     check_width(width, shape_of(unet, TEXT_READER[kind], 2)[1], "unet")
     return {
@@ -142,7 +157,11 @@ def text_config(text: Tensors, config: Mapping, kind: str, unet: Tensors) -> dic
 
 
 def vision_config(vision: Tensors, config: Mapping, projection: Tensors) -> dict:
-    """The part of a CLIP vision model's config that may be believed; the host's adapter reads the sizes from these shapes."""
+    """Return the valid entries of a CLIP vision model's config; the sizes come from shapes (host.clip_vision).
+
+    Raises:
+        ValueError: the image projection reads tokens of another width, or a tensor has a wrong number of dimensions.
+    """
     shape_of(vision, "vision_model.embeddings.position_embedding.weight", 2)
     shape_of(vision, "vision_model.encoder.layers.0.mlp.fc1.weight", 2)
     width = shape_of(vision, "vision_model.embeddings.patch_embedding.weight", 4)[0]
@@ -151,7 +170,7 @@ def vision_config(vision: Tensors, config: Mapping, projection: Tensors) -> dict
 
 
 def video_unet_params(unet: Tensors) -> UNet3DParams:
-    """Architecture of the 3D UNet from shapes alone."""
+    """Return the architecture of the 3D UNet, from shapes alone."""
     width, in_channels = shape_of(unet, "input_blocks.0.0.weight", 4)[:2]
     multipliers, attends, per_level = [], [], 0
     for index in range(1, count_indexed(unet, "input_blocks.")):
@@ -176,7 +195,7 @@ def video_unet_params(unet: Tensors) -> UNet3DParams:
 
 
 def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionParams:
-    """Architecture of the image projection; the number of frames from the config, else 16."""
+    """Return the architecture of the image projection; the number of frames from the config, else 16."""
     _, queries, dim = shape_of(projection, "latents", 3)
     inner = shape_of(projection, "layers.0.0.to_q.weight", 2)[0]
     frames = config_number(config, "video_length", queries) or FRAMES_PER_SEGMENT
@@ -196,20 +215,20 @@ def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionPa
 
 
 def trained_sizes(config: Mapping) -> tuple[tuple[int, int], ...]:
-    """(height, width) of the pictures that a VAE's config names as trained on; () where it names none, or nonsense."""
+    """Return the (height, width) pairs that a VAE's config names as trained sizes; () if there are none or they are invalid."""
     entries = config.get(TRAINED_SIZES_KEY)
     pairs = (
         [tuple(entry) for entry in entries if isinstance(entry, list)] if isinstance(entries, list) else []
     )
-    is_sound = all(
+    is_valid = all(
         len(pair) == 2 and all(isinstance(side, int) and side > 0 and side % GRID == 0 for side in pair)
         for pair in pairs
     )
-    return tuple(pairs) if is_sound else ()
+    return tuple(pairs) if is_valid else ()
 
 
 def video_vae_params(vae: Tensors) -> VideoVAEParams:
-    """Architecture of the video VAE from shapes alone."""
+    """Return the architecture of the video VAE, from shapes alone."""
     levels = count_indexed(vae, "encoder.down.")
     width = shape_of(vae, "encoder.conv_in.weight", 4)[0]
     return VideoVAEParams(

@@ -1,4 +1,4 @@
-"""Reading checkpoints from disk: the released folder of sub-folders, or our single safetensors file. No ComfyUI in here.
+"""Read checkpoints from disk: the released folder of sub-folders, or this pack's single safetensors file. Without ComfyUI.
 
 A single file holds the same tensors as the folder, each named `<part>.<released name>` (parts: parts.PARTS), with the
 parts' config.json texts in the header under CONFIGS_KEY. Tensors are memory-mapped: nothing is read before it is used.
@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..constants import WEIGHT_TYPES
 from ..errors import (
     CheckpointMismatchError,
     CheckpointNotFoundError,
@@ -26,32 +27,33 @@ from ..errors import (
 from .parts import MULTI_FRAME, PART_NAMES, PARTS, SINGLE_FRAME, expected_signature, identify_part
 
 CONFIGS_KEY = "paintsundo_configs"
-"""Header entry of a single file: JSON of {part: config}."""
+"""Entry in the header of a single file: JSON of {part: content of its config.json}."""
 
 PUBLISHED_AT = {
     SINGLE_FRAME: "https://huggingface.co/lllyasviel/paints_undo_single_frame",
     MULTI_FRAME: "https://huggingface.co/lllyasviel/paints_undo_multi_frame",
 }
 
-WEIGHT_DTYPES = {
+WEIGHT_DTYPES: dict[str, torch.dtype | None] = {
     "default": None,
-    "fp32": torch.float32,
-    "fp16": torch.float16,
-    "bf16": torch.bfloat16,
-    "fp8_e4m3fn": torch.float8_e4m3fn,
-    "fp8_e5m2": torch.float8_e5m2,
+    **{name: getattr(torch, torch_name) for name, torch_name in WEIGHT_TYPES.items()},
 }
-"""Names that people choose from; None keeps a file's types when writing, and leaves the choice to the host when loading."""
+"""Choices of weight_dtype -> torch's type. None: keep the types of the file when writing, let ComfyUI choose when loading."""
 
 UNREADABLE = "unreadable"
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")  # formats that can run code when they are opened: never read
+PICKLED = (
+    ".bin",
+    ".ckpt",
+    ".pt",
+    ".pth",
+)  # endings of pickle files, which can run code when they are opened and are never read
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One model's parts as they lie on disk."""
+    """The parts of one model as they are stored on disk."""
 
     path: Path
     kind: str  # SINGLE_FRAME or MULTI_FRAME
@@ -63,24 +65,24 @@ def read_checkpoint(path: str | os.PathLike, kind: str) -> Checkpoint:
     """Read a released folder or a single file.
 
     Args:
-        path: folder with one sub-folder a part, or a .safetensors file written by save_single_file.
-        kind: SINGLE_FRAME or MULTI_FRAME, what the caller wants.
+        path: a folder with one sub-folder for each part, or a .safetensors file written by save_single_file.
+        kind: SINGLE_FRAME or MULTI_FRAME, the model that is wanted.
 
     Raises:
-        CheckpointNotFoundError: there is nothing at the path, or a part is not there.
-        UnsupportedCheckpointError: it is another model.
-        CorruptCheckpointError: a file is truncated or no safetensors file.
+        CheckpointNotFoundError: the path does not exist, or a part is missing.
+        UnsupportedCheckpointError: the checkpoint belongs to another model.
+        CorruptCheckpointError: a file is truncated or is not a safetensors file.
     """
     path = Path(path)
     if not path.exists():
         raise CheckpointNotFoundError(
             f"There is no checkpoint at {path}. The {kind} model is published at {PUBLISHED_AT[kind]}."
         )
-    parts, configs, kinds, strangers = {}, {}, {}, {}
+    parts, configs, kinds, unknown = {}, {}, {}, {}
     for name, tensors, config in _read_folder(path) if path.is_dir() else _read_file(path):
         signature = identify_part(tensors)
         if signature is None:
-            strangers[name] = tensors
+            unknown[name] = tensors
             continue
         part = signature.part
         if part in parts:
@@ -88,18 +90,25 @@ def read_checkpoint(path: str | os.PathLike, kind: str) -> Checkpoint:
                 f"{path} has two parts that are a {part} (the second is {name}). Keep one model in a folder."
             )
         parts[part], configs[part], kinds[part] = tensors, config, signature.kind
-    _check_parts(path, kind, kinds, strangers)
+    _check_parts(path, kind, kinds, unknown)
     return Checkpoint(path, kind, parts, configs)
 
 
 def _check_parts(
-    path: Path, kind: str, kinds: dict[str, str | None], strangers: dict[str, dict[str, Tensor]]
+    path: Path, kind: str, kinds: dict[str, str | None], unknown: dict[str, dict[str, Tensor]]
 ) -> None:
-    """Raise unless every part of this kind is there; `strangers` are named as in the file, and no part of any model."""
+    """Raise an error unless all parts of this kind are there.
+
+    Args:
+        path: of the checkpoint.
+        kind: the model that is wanted.
+        kinds: the recognised parts, with the model that each belongs to; None where both models share its format.
+        unknown: tensors of the groups that are no part of either model, by sub-folder or prefix.
+    """
     where = f"The {kind} model is published at {PUBLISHED_AT[kind]}."
     for part in PARTS[kind]:
-        if part in strangers and part not in kinds:
-            names = strangers[part].keys()
+        if part in unknown and part not in kinds:
+            names = unknown[part].keys()
             lacking = [name for name in expected_signature(part, kind).tensors if name not in names]
             raise UnsupportedCheckpointError(
                 f"The {part} in {path} is not the {kind} model's, or is damaged: among its {len(names)} tensors there is "
@@ -108,7 +117,7 @@ def _check_parts(
     if not kinds:
         raise UnsupportedCheckpointError(
             f"{path} is no Paints-UNDO checkpoint: none of the parts {', '.join(PARTS[kind])} was found in it"
-            f"{_other_contents(path, strangers)}. {where}"
+            f"{_other_contents(path, unknown)}. {where}"
         )
     foreign = [part for part in PARTS[kind] if kinds.get(part) not in (kind, None)]
     if foreign:
@@ -119,19 +128,19 @@ def _check_parts(
     missing = [part for part in PARTS[kind] if part not in kinds]
     if missing:
         raise CheckpointNotFoundError(
-            f"{path} lacks {', '.join(missing)} (found: {', '.join(sorted(kinds))}{_other_contents(path, strangers)}; "
+            f"{path} lacks {', '.join(missing)} (found: {', '.join(sorted(kinds))}{_other_contents(path, unknown)}; "
             f"needed: {', '.join(PARTS[kind])}). Download what is missing into sub-folders of these names. {where}"
         )
 
 
-def _other_contents(path: Path, strangers: dict[str, dict[str, Tensor]]) -> str:
-    """What else lies there, for a message: unknown groups of tensors, and weights in formats that are not read."""
+def _other_contents(path: Path, unknown: dict[str, dict[str, Tensor]]) -> str:
+    """Return text for a message: which unknown groups of tensors the checkpoint has, and files that are never read."""
     pickled = sorted(
         file.relative_to(path).as_posix() for ending in PICKLED for file in path.glob(f"*/*{ending}")
     )
     unread = f"; {', '.join(pickled[:3])} cannot be read, only .safetensors files are" if pickled else ""
-    unknown = f"; unknown: {', '.join(sorted(strangers)[:5])}" if strangers else ""
-    return unknown + unread
+    names = f"; unknown: {', '.join(sorted(unknown)[:5])}" if unknown else ""
+    return names + unread
 
 
 def _read_folder(folder: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
@@ -142,12 +151,12 @@ def _read_folder(folder: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of one part; hidden ones are other systems' litter, such as macOS's ._model.safetensors."""
+    """Return the safetensors files of one part, without hidden ones such as macOS's ._model.safetensors, which is no model."""
     return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
 
 def _merge_files(files: list[Path]) -> dict[str, Tensor]:
-    """The tensors of one part: shards are joined; of variants with the same tensors the widest type is taken."""
+    """Return the tensors of one part: join shards; where files contain the same tensor, take the one of the widest type."""
     merged: dict[str, Tensor] = {}
     for file in files:
         for name, tensor in read_tensors(file).items():
@@ -161,7 +170,7 @@ def _read_config(file: Path) -> dict:
 
 
 def _parsed(text: str | bytes, source: Path) -> dict:
-    """A JSON object, or {} with a warning: a checkpoint is usable without."""
+    """Parse a JSON object; if it is none, log a warning and return {}, because a checkpoint works without it."""
     try:
         parsed = json.loads(text)
     except ValueError as error:
@@ -189,13 +198,13 @@ def _read_file(file: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, memory-mapped.
+    """Return all tensors of a safetensors file, memory-mapped.
 
     Raises:
-        CorruptCheckpointError: the file is truncated or no safetensors file.
+        CorruptCheckpointError: the file is truncated or is not a safetensors file.
     """
     with _opened(file) as opened:
-        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  no mapping
+        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  safe_open is not a mapping
 
 
 @contextmanager
@@ -212,9 +221,9 @@ def _opened(file: Path) -> Iterator[safe_open]:
 
 
 def find_checkpoints(roots: Iterable[str], kind: str) -> dict[str, Path]:
-    """Checkpoints below these folders that are, or may be, of this kind: {name to show: path}, sorted by name.
+    """Return the checkpoints of this kind below these folders: {displayed name: path}, sorted by name.
 
-    Only headers are read. A broken file is listed too, so that choosing it tells what is wrong with it.
+    Only headers are read. Unreadable files are included, so that people who choose one are told what is wrong with it.
     """
     found = {}
     for root in map(Path, roots):
@@ -225,13 +234,13 @@ def find_checkpoints(roots: Iterable[str], kind: str) -> dict[str, Path]:
 
 
 def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Folders with a unet, and safetensors files outside of their parts."""
+    """Yield folders that contain a unet, and safetensors files, except for those in a part of such a folder."""
     real = os.path.realpath(folder)
-    if real in above or not os.path.isdir(folder):  # a link back up would go round for ever
+    if real in above or not os.path.isdir(folder):  # a link to a folder above would never end
         return
     try:
         entries = sorted(folder.iterdir())
-    except OSError as error:  # one closed folder must not take all lists away
+    except OSError as error:  # list the others although this folder cannot be read
         log.warning("PaintsUndo: %s cannot be searched for checkpoints: %s", folder, error)
         return
     has_parts = folder / "unet" in entries and bool(_weight_files(folder / "unet"))
@@ -248,7 +257,7 @@ def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[P
 
 
 def kind_on_disk(path: Path) -> str | None:
-    """SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for some other model; from the headers of the diffusion network."""
+    """Return SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for any other model. Reads only the headers of the unet."""
     files, prefix = (_weight_files(path / "unet"), "") if path.is_dir() else ([path], "unet.")
     names: set[str] = set()
     try:
@@ -265,15 +274,15 @@ def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | No
     """Write a checkpoint as one safetensors file.
 
     Args:
-        checkpoint: as read from disk.
-        file: the new file, ending in .safetensors; folders on the way are made.
-        dtype: type of the floating tensors; None keeps each as it is. An fp8 type is used for the matrices of the
-            diffusion network, which fp8 is good enough for; everything else becomes float16.
+        checkpoint: from read_checkpoint.
+        file: the new file, ending in .safetensors; missing folders are created.
+        dtype: type of the floating-point tensors; None keeps the type of each. With an fp8 type only the matrices of the
+            unet are stored in it, because fp8 is precise enough for them, and all other tensors in float16.
 
     Raises:
-        FileExistsError: the file is there already; nothing is overwritten.
-        OSError: the file cannot be written, say because the disk is full; nothing is left of it.
-        ValueError: another ending.
+        FileExistsError: the file exists; it is not overwritten.
+        OSError: the file cannot be written, for example because the disk is full; no partial file remains.
+        ValueError: the file does not end in .safetensors.
     """
     if file.suffix != ".safetensors":
         raise ValueError(
@@ -310,10 +319,17 @@ def _converted(tensor: Tensor, part: str, dtype: torch.dtype | None) -> Tensor:
 def check_tensors(
     part: str, path: Path, expected: dict[str, tuple], found: dict[str, tuple], optional: tuple = ()
 ) -> None:
-    """Compare {tensor name: shape} of a network with a file's.
+    """Check that a file's tensors fit a network.
+
+    Args:
+        part: name of the part, for the message.
+        path: of the checkpoint, for the message.
+        expected: {tensor name: shape} of the network.
+        found: {tensor name: shape} of the file.
+        optional: names of tensors that may be missing.
 
     Raises:
-        CheckpointMismatchError: tensors are missing (and not optional), unexpected or of another shape.
+        CheckpointMismatchError: tensors are missing, unexpected or of another shape.
     """
     missing = sorted(expected.keys() - found.keys() - set(optional))
     unexpected = sorted(found.keys() - expected.keys())

@@ -1,4 +1,4 @@
-"""The parts that the two models' checkpoints consist of, and how each is recognised by its tensors. Pure data, no ComfyUI."""
+"""The parts of both models' checkpoints, and the tensors by which each part is recognised. Without ComfyUI."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ MULTI_FRAME = "multi-frame"
 
 SINGLE_FRAME_LOADER = "PaintsUndo Single-Frame Loader"
 MULTI_FRAME_LOADER = "PaintsUndo Multi-Frame Loader"
-"""Display names of the nodes that load them, for messages that tell where an object has to come from."""
+"""Display names of the loaders, for messages that say which node to connect."""
 
 PARTS = {
     SINGLE_FRAME: ("unet", "vae", "text_encoder"),
@@ -21,7 +21,7 @@ PART_NAMES = {part for parts in PARTS.values() for part in parts}
 
 @dataclass(frozen=True)
 class PartSignature:
-    """A part is recognised by tensors that no other part has; `kind` is None where both models share its format."""
+    """Names of tensors that only this part has; `kind` is None if the part has the same format in both models."""
 
     part: str
     kind: str | None
@@ -29,7 +29,8 @@ class PartSignature:
 
 
 SIGNATURES = (
-    # SDXL and SVD have an add_embedding too, but no attention at the first level or other residual blocks.
+    # The add_embedding alone would also fit SDXL, which has no attention at its first level, and SVD, whose residual
+    # blocks have other names.
     PartSignature(
         "unet",
         SINGLE_FRAME,
@@ -49,11 +50,11 @@ SIGNATURES = (
 
 
 def identify_part(names: Iterable[str]) -> PartSignature | None:
-    """The signature that these tensor names carry, or None."""
+    """Return the first signature whose tensors are all among these names, or None."""
     names = set(names)
     return next((signature for signature in SIGNATURES if names.issuperset(signature.tensors)), None)
 
 
 def expected_signature(part: str, kind: str) -> PartSignature:
-    """The signature that a part of this model carries."""
+    """Return the signature of a part of this model."""
     return next(s for s in SIGNATURES if s.part == part and s.kind in (kind, None))

@@ -1,4 +1,4 @@
-"""The host's objects that one checkpoint becomes, bundled, and the prompts that go with them."""
+"""Bundles of values that are passed together: the objects of one checkpoint, and a pair of prompts."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import comfy.sd
 
 
 class SingleFrameObjects(NamedTuple):
-    """What the single-frame loader makes."""
+    """The outputs of the single-frame loader."""
 
     model: comfy.model_patcher.ModelPatcher
     clip: comfy.sd.CLIP
@@ -16,7 +16,7 @@ class SingleFrameObjects(NamedTuple):
 
 
 class MultiFrameObjects(NamedTuple):
-    """What the multi-frame loader makes; `vae` is checked where it is used, because people can connect any VAE."""
+    """The outputs of the multi-frame loader. `vae` may be any VAE that people connect, and is checked where it is used."""
 
     model: comfy.model_patcher.ModelPatcher
     clip: comfy.sd.CLIP
@@ -25,7 +25,7 @@ class MultiFrameObjects(NamedTuple):
 
 
 class Prompts(NamedTuple):
-    """What a result shall show, and what it shall not."""
+    """A prompt and a negative prompt."""
 
     positive: str
     negative: str

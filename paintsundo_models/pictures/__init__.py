@@ -1,1 +1,1 @@
-"""What is done with single pictures: reading, sizes, cropping, tags."""
+"""Work on single pictures: checking inputs, sizes, resizing and cropping, tags."""

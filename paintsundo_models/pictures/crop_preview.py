@@ -8,17 +8,17 @@ from torch import Tensor
 
 from .resizing import CropBox, resize_and_center_crop
 
-_CUT_SHADE = 0.25  # brightness left to the margins that cut_preview shows as lost
+_CUT_SHADE = 0.25  # brightness of the margins that are cut off
 
-_PREVIEW_SIDE = 320  # pixels; about what a node shows, and quick to write for a picture of any size
+_PREVIEW_SIDE = 320  # pixels; about the size at which a node shows it, and quick to save
 
 
 def cut_preview(image: Tensor, box: CropBox) -> Tensor:
-    """Return a small picture that shows what a crop loses: the margins darkened, the loss in words underneath.
+    """Return a small copy of the picture in which the margins that a crop cuts off are dark, with a caption below.
 
     Args:
         image: the uncropped picture, (1, H, W, 3) in [0, 1].
-        box: the part that is kept.
+        box: the region that the crop keeps.
 
     Returns:
         (1, h, w, 3) in [0, 1], float32; the picture's longer side is 320 pixels.

@@ -1,10 +1,15 @@
-"""Pictures as they come in on an IMAGE socket: (B, H, W, C) in [0, 1], any float dtype, any device; checked, on white."""
+"""Check and convert pictures from an IMAGE socket: (B, H, W, C) in [0, 1], any float dtype, any device."""
 
 import torch
 from torch import Tensor
 
 
 def require_picture(image: Tensor) -> None:
+    """Check that a tensor has the shape of a batch of pictures.
+
+    Raises:
+        ValueError: it has not four dimensions, or one of them is 0.
+    """
     if image.ndim != 4 or 0 in image.shape:
         raise ValueError(
             f"A picture batch has the shape (batch, height, width, channels), none of them 0; got {tuple(image.shape)}."
@@ -12,10 +17,10 @@ def require_picture(image: Tensor) -> None:
 
 
 def composite_on_white(image: Tensor) -> Tensor:
-    """Return the picture as RGB (B, H, W, 3): alpha (straight) is laid on white, grey is spread over three channels.
+    """Return the pictures as RGB, (B, H, W, 3): RGBA (straight alpha) is laid on white, grey is copied to three channels.
 
     Raises:
-        ValueError: not (B, H, W, C) with 1, 3 or 4 channels.
+        ValueError: the shape is not (B, H, W, C) with 1, 3 or 4 channels.
     """
     require_picture(image)
     channels = image.shape[-1]
@@ -35,12 +40,16 @@ def white_canvas(height: int, width: int) -> Tensor:
 
 
 def require_single_picture(image: Tensor, name: str) -> Tensor:
-    """The picture as (1, H, W, 3) on white.
+    """Return a single picture as RGB on white, (1, H, W, 3).
+
+    Args:
+        image: (1, H, W, C) in [0, 1].
+        name: of the input, for the message.
 
     Raises:
-        ValueError: a batch of several, or another shape than a picture's.
+        ValueError: it is a batch of several pictures, or composite_on_white refuses the shape.
     """
-    picture = composite_on_white(image)  # first: only what has a picture's shape has a number of pictures
+    picture = composite_on_white(image)  # checks the shape, so that len() below is the number of pictures
     if len(picture) != 1:
         raise ValueError(
             f"{name} is a batch of {len(picture)} pictures, and one is needed. Pick one with ImageFromBatch; for a video of "

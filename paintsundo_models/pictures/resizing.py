@@ -1,4 +1,4 @@
-"""Resizing and cropping, as both models were trained on them. Pictures are (B, H, W, C), any range."""
+"""Resize and crop pictures in the way in which both models were trained. Pictures are (B, H, W, C), any range."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from .sizes import require_positive
 
 @dataclass(frozen=True)
 class CropBox:
-    """The part of a picture that a centre crop keeps, in pixels of the uncropped picture.
+    """The region of a picture that a centre crop keeps, in pixels of the uncropped picture.
 
-    Edges need not be whole pixels: the crop happens after resizing, on whole pixels of the result.
+    Edges may be fractions of a pixel, because the picture is cropped after resizing, at whole pixels of the result.
     """
 
     left: float
@@ -25,12 +25,12 @@ class CropBox:
 
     @property
     def kept(self) -> float:
-        """Share of the picture's area that is kept, 0...1."""
+        """Return the share of the picture's area that is kept, 0 to 1."""
         return (self.right - self.left) * (self.bottom - self.top) / (self.image_width * self.image_height)
 
     @property
     def cuts(self) -> dict[str, int]:
-        """Whole pixels that are lost, by the side; empty when nothing is."""
+        """Return the number of pixels that are cut off at each side; sides where nothing is cut are left out."""
         lost = {
             "left": self.left,
             "right": self.image_width - self.right,
@@ -40,7 +40,7 @@ class CropBox:
         return {side: round(px) for side, px in lost.items() if round(px) > 0}
 
     def describe(self) -> str:
-        """Say in one line what is cut; says so too when nothing is."""
+        """Return a sentence about what is cut off, or that nothing is."""
         width, height = self.image_width, self.image_height
         lost = ", ".join(f"{px} px {side}" for side, px in self.cuts.items())
         if not lost:
@@ -54,12 +54,12 @@ def _covering_size(image_width: int, image_height: int, width: int, height: int)
 
 
 def _area_taps(source: int, size: int, start: int, count: int) -> tuple[Tensor, Tensor]:
-    """Return which source pixels, and how much of each, make up entries start...start + count of a shrunk axis.
+    """Return the source pixels and their weights for the entries start to start + count - 1 of an axis that shrinks.
 
-    Entry i is the mean of the source over [i * s, (i + 1) * s), s = source / size. Both are (count, taps).
+    Entry i is the mean of the source over [i * s, (i + 1) * s) with s = source / size. Both results are (count, taps).
     """
     entries = torch.arange(start, start + count, dtype=torch.float64)
-    # Rounding keeps an edge that should be a whole pixel from reaching into the next one by 1e-12.
+    # Round, because an edge that should lie on a pixel's border may lie 1e-12 beyond it.
     low = (entries * (source / size)).round(decimals=9)
     high = ((entries + 1) * (source / size)).round(decimals=9).clamp(max=source)
     taps = int((high.ceil() - low.floor()).max())
@@ -69,10 +69,10 @@ def _area_taps(source: int, size: int, start: int, count: int) -> tuple[Tensor, 
 
 
 def _enlarging_taps(source: int, size: int, start: int, count: int) -> tuple[Tensor, Tensor]:
-    """As `_area_taps` for an axis that grows: each entry blends two pixels by how far it reaches into the second.
+    """Return pixels and weights as `_area_taps` does, for an axis that grows: each entry is a mix of two pixels.
 
-    The order of operations, and the fraction in float32, are OpenCV's: where an entry starts exactly on a pixel,
-    rounding decides which pixel it is, and the reference's choice is kept.
+    The order of operations and the float32 fraction are OpenCV's. Where an entry starts exactly on a pixel's border,
+    rounding decides which pixel it starts in; with the same rounding it is the same pixel as in the original.
     """
     ratio = size / source
     entries = torch.arange(start, start + count, dtype=torch.float64)
@@ -84,7 +84,7 @@ def _enlarging_taps(source: int, size: int, start: int, count: int) -> tuple[Ten
 
 
 def _gather(image: Tensor, dim: int, index: Tensor, weight: Tensor) -> Tensor:
-    # One tap at a time: no copy of a large picture is made, and it runs on every device.
+    # Add one tap after the other: this needs no further copies of a large picture, and runs on every device.
     shape = [1] * image.ndim
     shape[dim] = len(index)
     index, weight = index.to(image.device), weight.to(device=image.device, dtype=image.dtype)
@@ -95,7 +95,7 @@ def _gather(image: Tensor, dim: int, index: Tensor, weight: Tensor) -> Tensor:
 
 
 def resize_and_center_crop(image: Tensor, width: int, height: int) -> Tensor:
-    """Scale a picture so that it covers width x height (area resampling), and cut the overhang evenly.
+    """Scale a picture so that it covers width x height (area resampling), and cut off equal margins of what extends beyond.
 
     Args:
         image: (B, H, W, C), any range.
@@ -103,13 +103,13 @@ def resize_and_center_crop(image: Tensor, width: int, height: int) -> Tensor:
         height: of the result, in pixels.
 
     Returns:
-        (B, height, width, C), same dtype, device and range. The weights are those of OpenCV's INTER_AREA; the
-        reference's result is rounded to 8 bit (and enlarges in fixed point), this is not: up to 1/255 between them.
+        (B, height, width, C), same dtype, device and range. The weights are those of OpenCV's INTER_AREA, which the
+        original uses. The original rounds to 8 bits, and enlarges in fixed point; the results differ by up to 1/255.
 
     Raises:
-        ValueError: not a (B, H, W, C) tensor, or a size under 1.
+        ValueError: the shape is not (B, H, W, C), or a side is under 1.
 
-    Source: Paints-UNDO (resize_and_center_crop: scale by the larger ratio, round, crop at half the overhang).
+    Source: Paints-UNDO, resize_and_center_crop.
     """
     require_picture(image)
     require_positive(width, height)
@@ -123,10 +123,10 @@ def resize_and_center_crop(image: Tensor, width: int, height: int) -> Tensor:
 
 
 def crop_box(image_width: int, image_height: int, width: int, height: int) -> CropBox:
-    """Tell which part of a picture `resize_and_center_crop` to width x height keeps.
+    """Return the region of a picture that `resize_and_center_crop` to width x height keeps.
 
     Raises:
-        ValueError: a size under 1.
+        ValueError: a side is under 1.
     """
     require_positive(image_width, image_height)
     require_positive(width, height)

@@ -1,4 +1,4 @@
-"""All sizes: of keyframes, of segments, and which trained size is nearest. Pure numbers, no pixels."""
+"""Choose the sizes of keyframes and segments. Works on numbers only; pictures are resized in `resizing`."""
 
 import math
 import re
@@ -9,31 +9,33 @@ from torch import Tensor
 from ..constants import DEFAULT_KEYFRAME_SIZE, GRID, KEYFRAME_MAX_SIDE, SEGMENT_SIZES
 
 MAX_ASPECT = 4.0
-"""Longer : shorter side of the sizes that are derived from a picture; what is longer is cropped to it."""
+"""Largest ratio of the sides of a size that is derived from a picture; longer pictures are cropped to it."""
 
-# To miss the area is one tenth as bad as to miss the shape: lost margins are seen, a few more pixels are not.
+# A wrong aspect ratio costs ten times as much as a wrong area, because cropping is visible and a few more pixels are not.
 _AREA_WEIGHT = 0.1
 
-# Times the default area, or a part of it: what "about" may mean. Just enough for 576x768, the shape of 3:4 pictures,
-# of which the crop to a segment's size leaves 87.5 %; of the next shape it leaves 83.4 %.
+# The area may be at most this many times the default area, and at least the default area divided by it. It is just large
+# enough to allow 576x768 for pictures of 3:4: the later crop to a segment's size keeps 87.5 % of these keyframes, and
+# 83.4 % of those of the next best shape.
 _MOST_AREA = 1.36
 
 NEAREST_TRAINED = "nearest trained size"
 OWN_SIZE = "size of the pictures"
 RESOLUTIONS = (NEAREST_TRAINED, *(f"{width}x{height}" for height, width in SEGMENT_SIZES), OWN_SIZE)
-"""Choices of a segment's size; the middle ones are width x height."""
+"""Choices of a segment's size; those with numbers are width x height."""
 
 
 def require_positive(width: int, height: int) -> None:
+    """Check that both sides are at least 1 pixel, else raise ValueError."""
     if width < 1 or height < 1:
         raise ValueError(f"Width and height must be at least 1 pixel; got {width}x{height}.")
 
 
 def check_keyframe_sides(width: int, height: int) -> None:
-    """Check the sides asked for, before there is a picture; 0 stands for "by the picture's shape".
+    """Check the width and height that people chose, without knowing the picture; 0 means "derive from the picture".
 
     Raises:
-        ValueError: one is negative, not a multiple of 64 or over 2048.
+        ValueError: a side is negative, not a multiple of 64 or over 2048.
     """
     step = GRID
     for name, value in (("width", width), ("height", height)):
@@ -46,10 +48,10 @@ def check_keyframe_sides(width: int, height: int) -> None:
 
 
 def keyframe_size(width: int, height: int, image_width: int, image_height: int) -> tuple[int, int]:
-    """Choose the (width, height) of the keyframes; 0 stands for "by the picture's shape".
+    """Return the (width, height) of the keyframes; 0 means "derive from the picture".
 
-    With both 0: the multiples of 64 nearest to the picture's aspect ratio, at about the area of 512x640 (0.74 to 1.36
-    times). With one 0: the multiple of 64 that fits the other. Aspect ratios are limited to 4:1 and 1:4.
+    If both are 0: the multiples of 64 nearest to the picture's aspect ratio, with 0.74 to 1.36 times the area of 512x640.
+    If one is 0: the multiple of 64 that fits the other side. The aspect ratio is limited to 1:4 to 4:1.
 
     Args:
         width: a multiple of 64, or 0.
@@ -58,7 +60,7 @@ def keyframe_size(width: int, height: int, image_width: int, image_height: int) 
         image_height: of the picture, in pixels.
 
     Raises:
-        ValueError: a given side is not allowed, or the one that fits it is over 2048.
+        ValueError: a chosen side is not allowed, or the derived one is over 2048.
     """
     check_keyframe_sides(width, height)
     require_positive(image_width, image_height)
@@ -87,11 +89,11 @@ def _size_near(aspect: float, area: int) -> tuple[int, int]:
     sides = range(step, math.ceil(math.sqrt(area * _MOST_AREA * MAX_ASPECT) / step) * step + 1, step)
     sizes = [(w, h) for w in sides for h in sides if 1 / _MOST_AREA <= w * h / area <= _MOST_AREA]
 
-    def badness(size: tuple[int, int]) -> float:
+    def mismatch(size: tuple[int, int]) -> float:
         w, h = size
         return abs(math.log(w / h / aspect)) + _AREA_WEIGHT * abs(math.log(w * h / area))
 
-    return min(sizes, key=badness)
+    return min(sizes, key=mismatch)
 
 
 def nearest_shape(height: int, width: int, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -101,24 +103,27 @@ def nearest_shape(height: int, width: int, sizes: Sequence[tuple[int, int]]) -> 
 
 
 def segment_size(height: int, width: int) -> tuple[int, int]:
-    """Return the trained (height, width) of the multi-frame model whose shape is nearest to height x width.
+    """Return the trained (height, width) of the multi-frame model that is nearest to the aspect ratio of height x width.
 
-    Least |height * w - width * h|; a tie goes to the later in SEGMENT_SIZES.
+    It has the least |height * w - width * h|; on a tie the later one in SEGMENT_SIZES wins, as in the original.
 
     Raises:
-        ValueError: a size under 1.
+        ValueError: a side is under 1.
     """
     require_positive(width, height)
     return min(reversed(SEGMENT_SIZES), key=lambda size: abs(height * size[1] - width * size[0]))
 
 
 def frame_size(resolution: str, image: Tensor, trained: Sequence[tuple[int, int]] = ()) -> tuple[int, int]:
-    """(height, width) of a segment's frames.
+    """Return the (height, width) of a segment's frames.
 
     Args:
         resolution: one of RESOLUTIONS.
-        image: (B, H, W, C).
-        trained: sizes that the checkpoint was trained on, where they are not the released one's.
+        image: the first picture, (B, H, W, C).
+        trained: sizes (height, width) that the checkpoint was trained on; empty for those of the released one.
+
+    Raises:
+        ValueError: there is no such resolution.
     """
     height, width = image.shape[1:3]
     if resolution == NEAREST_TRAINED:

@@ -1,7 +1,8 @@
-"""The WD14 tagger: from a picture to the tags that the single-frame model reads. Runs the ONNX file on the CPU.
+"""The WD14 tagger, which turns a picture into the tags that the single-frame model reads. Runs an ONNX file on the CPU.
 
-Computes what Paints-UNDO's wd14tagger.py computes (own code). The CPU alone, as the reference does: it is one small
-network, run once a picture, the text is the same on every machine, and no GPU memory is used behind ComfyUI's back.
+Computes what Paints-UNDO's wd14tagger.py computes (own code). It runs on the CPU, as in the original, because a small
+network that runs once a picture is fast enough there, its tags are then the same on every machine, and it takes no GPU
+memory that ComfyUI does not know about.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ DEFAULT_CHARACTER_THRESHOLD = 0.85
 PUBLISHED = (
     "wd-v1-4-moat-tagger-v2.onnx and wd-v1-4-moat-tagger-v2.csv from lllyasviel/misc on the Hugging Face hub"
 )
-"""The two files of the reference's tagger, and where they are published."""
+"""The two files of the original's tagger, and where they are published."""
 
-_GENERAL, _CHARACTER = 0, 4  # the csv's categories; 9, the ratings, never reaches the text
+_GENERAL, _CHARACTER = 0, 4  # categories in the csv; ratings (category 9) are never written
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class WD14Tagger:
-    """An opened tagger: its file, the ONNX session, the side of its square input in pixels, a tag for each output."""
+    """An opened tagger: its file, ONNX session, the side of its square input in pixels, and the tag of each output."""
 
     path: Path
     session: InferenceSession
@@ -59,7 +60,7 @@ class WD14Tagger:
         """Return the probability of each tag, (tags,) float32, for one picture (H, W, C) in [0, 1].
 
         Raises:
-            CheckpointMismatchError: the model's output is not one number for each line of the tag list.
+            CheckpointMismatchError: the model does not output one number for each line of the tag list.
         """
         name = self.session.get_inputs()[0].name
         result = np.asarray(self.session.run(None, {name: preprocess(image, self.size)})[0], dtype=np.float32)
@@ -73,7 +74,7 @@ class WD14Tagger:
 
 
 def tag_list_path(model_path: Path) -> Path:
-    """Return where the tag list of an ONNX file lies: beside it, with the same stem."""
+    """Return the path of an ONNX file's tag list: in the same folder, with the same name and the ending .csv."""
     return model_path.with_suffix(".csv")
 
 
@@ -83,8 +84,8 @@ def load_tagger(model_path: Path) -> WD14Tagger:
     Raises:
         ImportError: onnxruntime is not installed, or cannot be loaded.
         CheckpointNotFoundError: the tag list is missing.
-        CorruptCheckpointError: the file is no ONNX model, or is truncated.
-        UnsupportedCheckpointError: the model does not take a square RGB picture, or the list is no tag list.
+        CorruptCheckpointError: the file is not an ONNX model, or is truncated.
+        UnsupportedCheckpointError: the model's input is not a square RGB picture, or the list is not a tag list.
     """
     tags = read_tags(tag_list_path(model_path))
     session = _open_session(model_path)
