@@ -65,6 +65,7 @@ def parse_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--lint", action=argparse.BooleanOptionalAction, help="run format, lint and types, or not"
     )
+    parser.add_argument("--types", action="store_true", help="run the type check alone")
     options, pytest_options = parser.parse_known_intermixed_args(argv)
     for missing in (path for path in options.paths if not find_tests(path)):
         parser.error(
@@ -103,11 +104,14 @@ def plan_checks(
     options: argparse.Namespace, pytest_options: list[str], python: str, settings: str
 ) -> dict[str, list[str]]:
     """Return the command of each check, in the order in which they run."""
+    types = [python, "-m", "pyright", "--project", settings, "--pythonpath", python]
+    if options.types:
+        return {"types": types}
     steps: dict[str, list[str]] = {}
     if options.lint:
         steps["format"] = [python, "-m", "ruff", "format", "--check"]
         steps["lint"] = [python, "-m", "ruff", "check"]
-        steps["types"] = [python, "-m", "pyright", "--project", settings, "--pythonpath", python]
+        steps["types"] = types
     steps["tests"] = [python, "-m", "pytest", *(options.paths or ["tests"])]
     if not (options.paths or options.expression):
         steps["tests"] += TWO_PROCESSES

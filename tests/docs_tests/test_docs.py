@@ -19,7 +19,7 @@ from paintsundo_pack.paintsundo_models.host.folders import checkpoint_path
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 HELP = ROOT / "nodes" / "web" / "docs"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted(HELP.rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted(HELP.rglob("*.md"))]
 SCHEMAS = {schema.node_id: schema for schema in (node.define_schema() for node in NODES)}
 WORKFLOWS = {file.stem for file in (ROOT / "example_workflows").glob("*.json")}
 

@@ -61,6 +61,10 @@ def test_no_lint_runs_the_tests_alone(command):
     assert planned(command, "--no-lint") == {"tests": ["pytest", "tests", *command.TWO_PROCESSES]}
 
 
+def test_types_alone(command):
+    assert list(planned(command, "--types")) == ["types"]
+
+
 def test_path_that_does_not_exist_is_refused(command, capsys):
     with pytest.raises(SystemExit):
         command.parse_arguments(["tests/no_such_tests"])
