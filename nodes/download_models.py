@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import comfy.model_management
 import comfy.utils
@@ -13,7 +14,7 @@ from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
 
 # Further words that find the node in the page's search, on hosts that support them.
-SEARCHED_AS = (
+SEARCHED_AS: dict[str, Any] = (
     {"search_aliases": ["weights", "checkpoint", "model", "hugging face", "install"]}
     if "search_aliases" in inspect.signature(io.Schema).parameters
     else {}

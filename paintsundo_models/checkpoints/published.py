@@ -112,7 +112,7 @@ def _list_source(source: Source, revision: str, endpoint: str | None) -> list[Pu
 
     api = HfApi(endpoint=endpoint)
     try:
-        info = api.repo_info(
+        info = api.model_info(
             source.repository,
             revision=revision or None,
             files_metadata=True,
@@ -121,23 +121,22 @@ def _list_source(source: Source, revision: str, endpoint: str | None) -> list[Pu
     except Exception as error:
         # The hub's client has changed its HTTP library twice, and each has errors of other classes.
         raise _explained(error, source, revision, api.endpoint) from error
-    files = []
+    files = {}
     for entry in info.siblings or []:
         digest = entry.lfs.sha256 if entry.lfs else entry.blob_id
         if re.fullmatch(source.wanted, entry.rfilename) and entry.size is not None and digest:
             # By the commit, not by the branch: list and files belong together even when somebody pushes meanwhile.
             url = hf_hub_url(source.repository, entry.rfilename, revision=info.sha, endpoint=api.endpoint)
             name = f"{source.folder}/{entry.rfilename}" if source.folder else entry.rfilename
-            files.append(PublishedFile(name, entry.size, digest, url))
-    names = [entry.rfilename for entry in info.siblings or []]
+            files[entry.rfilename] = PublishedFile(name, entry.size, digest, url)
     for pattern in source.needed:
-        if not any(re.fullmatch(pattern, name) for name in names):
+        if not any(re.fullmatch(pattern, name) for name in files):
             lacking = pattern.replace("\\", "").replace("[w.-]+", "*")
             raise DownloadError(
-                f"{api.endpoint}/{source.repository} has no {lacking}{_at(revision)}, so it is not laid out as the released "
-                "model: choose another revision, or leave it empty for the newest."
+                f"{api.endpoint}/{source.repository} lists no {lacking} with its size and hash{_at(revision)}: leave the revision "
+                "empty for the newest, and if HF_ENDPOINT is set, try without that mirror."
             )
-    return files
+    return list(files.values())
 
 
 def _at(revision: str) -> str:

@@ -223,7 +223,15 @@ def test_a_revision_without_a_part(hub, get, monkeypatch):
     name = "lllyasviel/paints_undo_single_frame"
     rest = {file: data for file, data in hub.files[name].items() if not file.startswith("vae/")}
     monkeypatch.setitem(hub.files, name, rest)
-    with pytest.raises(DownloadError, match=r"has no vae/\*\.safetensors.*choose another revision"):
+    with pytest.raises(
+        DownloadError, match=r"lists no vae/\*\.safetensors with its size and hash: leave the revision"
+    ):
+        get()
+
+
+def test_a_mirror_whose_list_lacks_sizes(hub, get):
+    hub.claimed_sizes[UNET] = None
+    with pytest.raises(DownloadError, match=r"lists no unet/\*\.safetensors .*try without that mirror"):
         get()
 
 
