@@ -12,7 +12,7 @@ from ..paintsundo_models.errors import VideoEncodingError
 from ..paintsundo_models.host.graph import connections_of_class, is_output_wanted, setting_at_source
 from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.video import files as video_files
-from ..paintsundo_models.video import full_size, timeline
+from ..paintsundo_models.video import full_size, notice, timeline
 from ..paintsundo_models.video import pace as pacing
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
@@ -179,6 +179,15 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="once: ends with the last frame. ping-pong: then runs back at the same pace. rewind: runs back "
                     "within a second. With either, a player that repeats the video has no jump in it.",
                 ),
+                io.Combo.Input(
+                    "end_card",
+                    options=list(notice.NOTICES),
+                    default=notice.NOTICE_OFF,
+                    optional=True,
+                    tooltip="What the video says to people who watch it; the file says it to machines anyway. end card: two "
+                    "more seconds with a card at the end, which says that this is an AI-simulated painting process and not a "
+                    "recording. corner note: so in the lower left corner of every frame.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -245,6 +254,7 @@ class AssembleVideo(io.ComfyNode):
         duration: Sequence[float] = (0.0,),
         pace: Sequence[str] = (pacing.PACE_AS_MADE,),
         loop: Sequence[str] = (pacing.LOOP_ONCE,),
+        end_card: Sequence[str] = (notice.NOTICE_OFF,),
     ) -> io.NodeOutput:
         """Run the node; every input is a list because `frames` is one."""
         settings = AssemblySettings(
@@ -259,6 +269,7 @@ class AssembleVideo(io.ComfyNode):
             duration=duration[0],
             pace=pace[0],
             loop=loop[0],
+            notice=end_card[0],
         )
         pacing.check_timing(settings.timing)
         video_files.check_format(format[0], settings.rate)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .frames import Frames, TimedFrames
 from .full_size import DEFAULT_LONGEST_SIDE, SIZE_PICTURE, FullSizeFrames, picture_of_video
+from .notice import NOTICE_OFF, with_notice
 from .pace import LOOP_ONCE, PACE_AS_MADE, Timing, changes_between, timetable
 from .timeline import (
     ORDER_PAINTING,
@@ -41,6 +42,7 @@ class AssemblySettings:
         duration: of the whole video in seconds; 0: as many frames as there are.
         pace: one of `pace.PACES`.
         loop: one of `pace.LOOPS`.
+        notice: one of `notice.NOTICES`: what the video says to people who watch it.
     """
 
     rate: Fraction
@@ -54,6 +56,7 @@ class AssemblySettings:
     duration: float = 0.0
     pace: str = PACE_AS_MADE
     loop: str = LOOP_ONCE
+    notice: str = NOTICE_OFF
 
     @property
     def timing(self) -> Timing:
@@ -120,7 +123,7 @@ def assemble(
     positions = at_positions(order, timetable(len(frames), settings.timing, changes))
 
     # What is laid on the played video.
-    played = TimedFrames(frames, positions)
+    played = with_notice(TimedFrames(frames, positions), settings.notice, settings.rate)
     return AssembledVideo(
         played, frames, has_own_end=is_exact and not (keyframes is None and finished is None)
     )

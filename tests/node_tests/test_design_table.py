@@ -111,6 +111,7 @@ DESIGN = {
             "duration": "FLOAT",
             "pace": "COMBO",
             "loop": "COMBO",
+            "end_card": "COMBO",
         },
         ["VIDEO", "IMAGE"],
     ),
