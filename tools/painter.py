@@ -1,4 +1,4 @@
-"""What paint.py does under the host's Python: a picture through the default workflow, and the server by hand."""
+"""The work of paint.py under ComfyUI's Python: run a picture through the default workflow, or serve ComfyUI."""
 
 import argparse
 import contextlib
@@ -46,12 +46,12 @@ class Checkpoints:
 
 
 def pick_checkpoints(object_info: Json) -> Checkpoints:
-    """Choose from what the loaders list: installed ones of both kinds, else the demo's, which comes with the pack.
+    """Choose checkpoints from the lists of both loaders: installed ones, or else the demo that comes with the pack.
 
-    Never one of each: together they paint nothing.
+    An installed checkpoint is never combined with the demo, because together they paint nothing useful.
 
     Raises:
-        CommandError: the demo's files are not there either.
+        CommandError: neither is complete, because the demo's files are missing too.
     """
     lists = [combo_options(object_info, loader, "checkpoint") for loader in (SINGLE_LOADER, MULTI_LOADER)]
     installed = [[name for name in names if name != DEMO_NAME] for names in lists]
@@ -67,7 +67,7 @@ def pick_checkpoints(object_info: Json) -> Checkpoints:
 
 @contextlib.contextmanager
 def server_errors() -> Iterator[None]:
-    """Turn what can go wrong in a run into CommandError, whose text paint.py shows."""
+    """Turn the errors of a run into CommandError, whose text the command shows."""
     try:
         yield
     except (PictureError, PromptError, WorkflowError, ExecutionError, OSError) as error:
@@ -77,7 +77,7 @@ def server_errors() -> Iterator[None]:
 
 
 def serve(root: Path, installation: Installation, port: int, use_cpu: bool) -> None:
-    """Run ComfyUI with the pack until Ctrl-C, and say where."""
+    """Run ComfyUI with the pack until Ctrl-C, and print its address and folders."""
     print("Starting ComfyUI ...")
     with make_server(root, installation, port=port, use_cpu=use_cpu) as server:
         print(f"ComfyUI with PaintsUndo is at {server.url}")
@@ -94,14 +94,14 @@ def serve(root: Path, installation: Installation, port: int, use_cpu: bool) -> N
 
 
 def models_folder(root: Path, installation: Installation) -> Path:
-    """Models folder of the ComfyUI that runs."""
+    """Return the models folder of the ComfyUI that runs."""
     return (work_folder(root) / "base" if installation.is_pinned else installation.comfyui) / "models"
 
 
 def make_server(
     root: Path, installation: Installation, *, port: int = 0, use_cpu: bool = False, is_painting: bool = False
 ) -> ComfyServer:
-    """The server of both commands: the pinned host with folders in .host, or a user's own with its own folders."""
+    """Return the server: the pinned ComfyUI with its folders in .host, or the user's ComfyUI with the user's folders."""
     work = work_folder(root)
     return ComfyServer(
         installation,
@@ -175,15 +175,15 @@ def _run(
 
 
 def choose_workflow(options: argparse.Namespace, checkpoints: Checkpoints) -> Path:
-    """The fast one where it is asked for; for the demo too, which loses nothing by it, unless steps are given."""
+    """Return the fast workflow for --fast, and for the demo, whose results it does not change, unless steps are given."""
     return FAST_WORKFLOW if options.fast or (checkpoints.is_demo and options.steps is None) else WORKFLOW
 
 
 def segment_count(operation_steps: str) -> int:
-    """How many segments a run makes: one from each keyframe to the next, with both ends of the video.
+    """Return the number of segments of a run: between the finished picture, each keyframe and the white canvas.
 
     Raises:
-        WorkflowError: what the node would refuse, in its words.
+        WorkflowError: the node would refuse the text; with the node's message.
     """
     try:
         return len(parse_operation_steps(operation_steps)) + 1
@@ -192,7 +192,7 @@ def segment_count(operation_steps: str) -> int:
 
 
 def result_path(options: argparse.Namespace, root: Path, video_format: str) -> Path:
-    """Where the result goes: a new name with the format's ending; says where that is not the name asked for."""
+    """Return a path for the result that does not exist yet, with the format's ending; prints it if it is not the one given."""
     is_sequence = video_format == PNG_SEQUENCE
     ending = "" if is_sequence else f".{video_format.split()[0]}"
     if options.output is None:
@@ -209,15 +209,15 @@ def result_path(options: argparse.Namespace, root: Path, video_format: str) -> P
 
 
 def upload_name(path: Path, data: bytes) -> str:
-    """Name in the input folder: of one content alone, so that nobody's file is replaced and old graphs stay right."""
+    """Return a name for the input folder that depends on the content, so that no other file is replaced by the upload."""
     return f"{re.sub(r'[^A-Za-z0-9-]+', '_', path.stem)}_{hashlib.sha256(data).hexdigest()[:8]}.png"
 
 
 def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: Checkpoints) -> None:
-    """Set the graph's widgets as the command line says.
+    """Set the widgets of the workflow to the options of the command line.
 
     Raises:
-        WorkflowError: a value that a node does not offer, with those that it does.
+        WorkflowError: a node does not offer a value; the text lists the offered ones.
     """
     workflow.set_widget(SINGLE_LOADER, "checkpoint", checkpoints.single_frame)
     workflow.set_widget(MULTI_LOADER, "checkpoint", checkpoints.multi_frame)
@@ -226,7 +226,9 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
         prompt = ""
         print("No tagger is installed, so nothing tells the model what the picture shows; --prompt can.")
     if prompt is None:
-        workflow.activate(TAGGER)  # the bundled workflows leave it out, for those who have none
+        workflow.activate(
+            TAGGER
+        )  # in the bundled workflows it is bypassed, because many people have no tagger
     else:
         workflow.mute(TAGGER)
     for node_type, widget, value in (
@@ -277,7 +279,7 @@ def _describe(checkpoints: Checkpoints, workflow: Path, is_cpu: bool) -> str:
 
 @contextlib.contextmanager
 def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; where the output is no terminal, a line for each node."""
+    """Yield a function that shows the progress: as a bar on a terminal, else as one line for each node."""
     if not sys.stdout.isatty():
         said: list[str] = []
 
@@ -305,15 +307,15 @@ def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
 
 
 def _download(server: ComfyServer, results: list[Json], target: Path) -> list[Path]:
-    """Fetch the video, or the pictures of a sequence into a folder."""
-    target = unused_path(target)  # once more: the run may have taken hours
+    """Download the video, or the pictures of a sequence into a folder."""
+    target = unused_path(target)  # check again, because the run may have taken hours
     if not target.suffix:
         return [server.client.download(result, target / result["filename"]) for result in results]
     return [server.client.download(results[0], target)]
 
 
 def unused_path(path: Path) -> Path:
-    """`path`, or the first of path-2, path-3, ... that does not exist."""
+    """Return `path`, or the first of path-2, path-3, ... that does not exist."""
     number = 1
     candidate = path
     while candidate.exists():

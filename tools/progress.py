@@ -1,4 +1,4 @@
-"""How far a run is, from the messages that ComfyUI sends about it."""
+"""Compute the progress of a run from the messages that ComfyUI sends about it."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from .comfy_client import Json, Prompt
 
 
 class RunProgress:
-    """Follows a whole prompt; `fraction` is the part that is done, 0 to 1, and never falls.
+    """Progress of a whole prompt; `fraction` is the share that is done, 0 to 1, and never falls.
 
     Args:
         prompt: the prompt in API format.
-        shares: time that a node type takes, in units of an ordinary node's.
-        repeats: how often a node type runs when lists feed it; 1 where not named.
+        shares: time that one node of a type takes, relative to an ordinary node; 1 if not named.
+        repeats: how often a node of a type runs because its inputs are lists; 1 if not named.
     """
 
     def __init__(self, prompt: Prompt, shares: dict[str, float], repeats: dict[str, int]) -> None:
@@ -26,7 +26,7 @@ class RunProgress:
         self.fraction = 0.0
 
     def feed(self, kind: str, data: Json) -> None:
-        """Take in one message of the server."""
+        """Update the progress by one message of the server."""
         if kind == "execution_cached":
             self._done.update(key for key in data["nodes"] if key in self._shares)
         elif kind == "executing":
@@ -36,7 +36,7 @@ class RunProgress:
         self.fraction = max(self.fraction, self._fraction())
 
     def _start(self, node: str | None) -> None:
-        if node == self._current:  # said again where a node goes on after waiting for another
+        if node == self._current:  # ComfyUI repeats the message when a node continues after waiting
             return
         if self._current is not None:
             self._done.add(self._current)
@@ -59,7 +59,7 @@ class RunProgress:
 
     @property
     def label(self) -> str:
-        """What runs now: the node, which run of how many, which step of how many."""
+        """Return text about what runs now: the node, its run of how many, and its step of how many."""
         if self._current is None:
             return ""
         repeats = self._repeats[self._current]

@@ -1,4 +1,4 @@
-"""Start a real ComfyUI with this pack in it, wait until it answers, and end it again."""
+"""Start a ComfyUI with this pack installed, wait until it answers, and end it."""
 
 import json
 import os
@@ -19,25 +19,25 @@ from .pinned_comfyui import tail
 LAUNCHER = Path(__file__).with_name("launch_comfyui.py")
 DATA_FOLDERS = ("models", "input", "output", "user", "custom_nodes")
 NOT_COPIED = (".git", ".host", "output", "__pycache__", ".pytest_cache", ".ruff_cache")
-SECONDS_TO_START = 300  # a first start compiles every module, on a slow disk too
+SECONDS_TO_START = 300  # the first start on a slow disk takes long, because Python compiles every module
 SECONDS_TO_END = 15
 LOGS_KEPT = 10
 
 
 class ComfyServer:
-    """A ComfyUI with the pack, running while the `with` block runs.
+    """A ComfyUI with the pack, which runs for the duration of a `with` block.
 
     Args:
-        host: which ComfyUI, and the Python that runs it.
+        installation: the ComfyUI, and the Python that runs it.
         pack: the folder of the pack.
-        work: a folder for the log and for what has to be written down for ComfyUI.
-        base_directory: a folder for models, input, output and the rest; made where it does not exist. None uses
-            the host's own folders, and finds the pack without a trace in them.
-        pack_folder: name that the pack has in custom_nodes, when it is not there already.
-        port: 0 for a free one.
-        use_cpu: True to use the CPU even where there is a GPU.
-        only_pack: leave the other custom nodes of a user's own ComfyUI out.
-        extra_args: more arguments of ComfyUI's main.py.
+        work: a folder for the log and for ComfyUI's temporary files.
+        base_directory: a folder for models, input, output and so on; created if it does not exist. None uses the folders
+            of the installation, and makes the pack known to it without writing into them.
+        pack_folder: name of the pack in custom_nodes, if it is not there already.
+        port: of the server; 0 for a free one.
+        use_cpu: use the CPU even if there is a GPU.
+        only_pack: do not load the other custom nodes of the installation.
+        extra_args: further arguments for ComfyUI's main.py.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class ComfyServer:
 
     @property
     def url(self) -> str:
-        """Address of the page."""
+        """Return the address of ComfyUI's page."""
         return self.client.url
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives."""
+        """Return whether the server's process is running."""
         return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> "ComfyServer":
@@ -89,7 +89,7 @@ class ComfyServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                # A Ctrl-C in the terminal is for the command, which ends the server in its own time.
+                # Keep Ctrl-C in the terminal from reaching the server; the command receives it and ends the server.
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
@@ -129,12 +129,12 @@ class ComfyServer:
 
     def _command(self) -> list[str]:
         arguments = ["--port", str(self.port), "--disable-auto-launch"]
-        # Its database otherwise lies in ComfyUI's own folder, where another running ComfyUI may hold it.
+        # Keep the database in memory, because the file in ComfyUI's folder may be locked by another running ComfyUI.
         arguments += ["--database-url", "sqlite:///:memory:"]
-        # A ComfyUI that starts empties its temp folder, which another one may be using.
+        # Use a separate temp folder, because ComfyUI empties it at the start and another one may be using it.
         arguments += ["--temp-directory", str(self._scratch)]
         if self.use_cpu or not has_accelerator(self.installation.python):
-            # ComfyUI's own choice on a CPU (sub-quadratic attention) is many times slower than torch's.
+            # On a CPU, ComfyUI's default (sub-quadratic attention) is many times slower than torch's attention.
             arguments += ["--cpu", "--use-pytorch-cross-attention"]
         extra_paths: dict[str, str] = {}
         if self.base_directory is not None:
@@ -177,7 +177,7 @@ class ComfyServer:
 
 
 def installed_name(pack: Path, comfyui: Path) -> str | None:
-    """Name of the pack's folder in ComfyUI's custom_nodes, or None where it is not there."""
+    """Return the name of the pack's folder in ComfyUI's custom_nodes, or None if it is not there."""
     custom_nodes = comfyui / "custom_nodes"
     if custom_nodes.is_dir():
         for folder in custom_nodes.iterdir():
@@ -187,7 +187,7 @@ def installed_name(pack: Path, comfyui: Path) -> str | None:
 
 
 def place_pack(pack: Path, target: Path) -> None:
-    """Make the pack appear at `target`: a link, or a fresh copy where the system allows no links."""
+    """Make the pack available at `target`: as a link, or as a new copy if the system allows no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_symlink():
         if target.resolve() == pack.resolve():
@@ -203,7 +203,7 @@ def place_pack(pack: Path, target: Path) -> None:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        if os.name != "nt":  # there it would let two programs have one port
+        if os.name != "nt":  # on Windows this option would let two programs use one port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -213,7 +213,7 @@ def _is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that no program listens on."""
+    """Return a port that no program is using."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

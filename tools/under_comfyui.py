@@ -1,4 +1,4 @@
-"""Commands that need ComfyUI's packages in their own process: a second run under its Python, with its modules importable."""
+"""Run a command that imports ComfyUI's packages: start it again under ComfyUI's Python, and make ComfyUI importable."""
 
 import os
 import subprocess
@@ -14,20 +14,20 @@ from .launch_comfyui import install_torchvision_finder
 ROOT = Path(__file__).resolve().parent.parent
 
 INSTALLATION_VARIABLE = "PAINTSUNDO_INSTALLATION"
-"""Set for the second run of a command; holds Installation.encode()."""
+"""Environment variable that is set for the second run of a command; its value is Installation.encode()."""
 
 
 def run_under_comfyui(script: str, requirements: Path | None = None, *, is_optional: bool = False) -> int:
-    """Run a script again with its arguments, under the Python of ComfyUI; return its exit code.
+    """Run a script again with its arguments, under ComfyUI's Python; return its exit code.
 
     Args:
-        script: its file.
-        requirements: packages that the script needs beside ComfyUI's; they are installed only into the clone's own
-            environment. None where it needs none.
-        is_optional: the script can do without these packages.
+        script: path of the script.
+        requirements: file with packages that the script needs besides ComfyUI's; None if there are none. They are installed
+            only into the environment in `.host/`.
+        is_optional: the script works without these packages.
 
     Raises:
-        CommandError: there is no ComfyUI, or a package is missing.
+        CommandError: ComfyUI is not found, or a package is missing.
     """
     installation = ensure_installation(ROOT)
     missing = missing_packages(installation.python, requirements) if requirements else []
@@ -42,13 +42,13 @@ def run_under_comfyui(script: str, requirements: Path | None = None, *, is_optio
     }
     command = [str(installation.python), str(Path(script).resolve()), *sys.argv[1:]]
     sys.stdout.flush()
-    if os.name != "nt":  # the second run takes the place of the first, and Ctrl-C reaches it alone
+    if os.name != "nt":  # replace this process, so that Ctrl-C reaches only the second run
         os.execve(command[0], command, environment)
     process = subprocess.Popen(command, env=environment)
     while True:
         try:
             return process.wait()
-        except KeyboardInterrupt:  # the second run got it too, and is ending
+        except KeyboardInterrupt:  # the second run received the Ctrl-C too, and is ending
             time.sleep(0.1)
 
 
@@ -59,14 +59,16 @@ def run_command_under_comfyui(
     *errors: type[Exception],
     is_optional: bool = False,
 ) -> int:
-    """A command whose work is done by its second run, which knows the host; return the exit code.
+    """Run a command whose work needs ComfyUI's Python; return the exit code.
+
+    The first run starts the second one under ComfyUI's Python, which calls `work`.
 
     Args:
-        script: the command's file.
-        requirements: packages that it needs beside the host's.
-        work: what to do with the host; returns the exit code, None is 0.
-        *errors: what the work raises with a message for the user, beside CommandError.
-        is_optional: it can do without the packages.
+        script: path of the command's file.
+        requirements: file with packages that the command needs besides ComfyUI's.
+        work: called with the installation; returns the exit code, None is 0.
+        *errors: further exceptions, besides CommandError, whose message is meant for the user.
+        is_optional: the command works without these packages.
     """
 
     def run() -> int | None:
@@ -81,15 +83,15 @@ def run_command_under_comfyui(
 
 
 def installation_of_this_run() -> Installation | None:
-    """The host that this Python belongs to, in the second run of a command; None in the first."""
+    """Return the installation that this Python belongs to in the second run of a command, and None in the first run."""
     encoded = os.environ.pop(INSTALLATION_VARIABLE, None)
     return Installation.decode(encoded) if encoded else None
 
 
 def prepare(threads: int | None = None) -> None:
-    """Put ComfyUI (COMFYUI_PATH) and the pack on the path, and choose the CPU where torch sees no GPU.
+    """Make ComfyUI (COMFYUI_PATH) and the pack importable, and select the CPU if torch sees no GPU.
 
-    To be called before anything of `comfy` is imported.
+    Call it before importing any module of `comfy`.
     """
     sys.path[:0] = [os.environ["COMFYUI_PATH"], str(ROOT)]
     install_torchvision_finder()

@@ -19,12 +19,12 @@ UPLOAD_OPTIONS = ("image_upload", "animated_image_upload", "video_upload")
 
 
 class WorkflowError(ValueError):
-    """A workflow does not fit the server's nodes; the text says where."""
+    """A workflow does not fit the server's nodes; the text names the node."""
 
 
 @dataclass(frozen=True)
 class Widget:
-    """A widget as the page makes it; `is_sent` is False for those that never reach the server."""
+    """A widget that the page makes; `is_sent` is False if its value is not sent to the server."""
 
     name: str
     default: Any = None
@@ -33,7 +33,7 @@ class Widget:
 
 
 def widgets_of(info: Json) -> list[Widget]:
-    """Widgets of a node in the order of its saved values; `info` is its entry in /object_info."""
+    """Return the widgets of a node in the order of its saved values; `info` is its entry in /object_info."""
     widgets: list[Widget] = []
     for section in ("required", "optional"):
         needs_upload = False
@@ -51,7 +51,7 @@ def widgets_of(info: Json) -> list[Widget]:
                 if is_list or kind == "COMBO":
                     widgets.append(Widget("control_filter_list", "", is_sent=False))
             needs_upload = needs_upload or any(options.get(key) for key in UPLOAD_OPTIONS)
-        if needs_upload:  # the page puts the upload button after the section
+        if needs_upload:  # the page adds the upload button after the widgets of the section
             widgets.append(Widget("upload", "image", is_sent=False))
     return widgets
 
@@ -65,7 +65,7 @@ def _default(kind: str | list, options: Json) -> Any:
 
 
 def combo_options(object_info: Json, node_type: str, name: str) -> list[str]:
-    """What a combo widget of a node type offers."""
+    """Return the options of a combo widget of a node type."""
     for widget in widgets_of(object_info[node_type]):
         if widget.name == name:
             return widget.options["options"]
@@ -73,7 +73,7 @@ def combo_options(object_info: Json, node_type: str, name: str) -> list[str]:
 
 
 class Workflow:
-    """A graph as the page saves it, and the server's description of its nodes.
+    """A graph in the format in which the page saves it, with the server's description of its nodes.
 
     Args:
         graph: content of a workflow file; copied.
@@ -95,11 +95,11 @@ class Workflow:
         return cls(json.loads(path.read_text(encoding="utf-8")), object_info)
 
     def nodes_of_type(self, node_type: str) -> list[Json]:
-        """Saved nodes of one type, in the file's order."""
+        """Return the nodes of one type, in the file's order."""
         return [node for node in self.graph["nodes"] if node["type"] == node_type]
 
     def set_widget(self, node_type: str, name: str, value: Any) -> None:
-        """Set a widget of every node of a type, and cut a link that feeds it.
+        """Set a widget of every node of a type, and remove links to it.
 
         Raises:
             WorkflowError: no such node in the workflow, no such widget on it, or a list without that entry.
@@ -113,7 +113,8 @@ class Workflow:
             names = ", ".join(widget.name for widget in widgets)
             raise WorkflowError(f"{node_type} has no widget {name!r}; it has {names}.")
         offered = target.options.get("options")
-        is_file = any(target.options.get(key) for key in UPLOAD_OPTIONS)  # may be newer than the list
+        # A file that was uploaded just now is not yet among the options.
+        is_file = any(target.options.get(key) for key in UPLOAD_OPTIONS)
         if offered and value not in offered and not is_file:
             raise WorkflowError(f"{node_type} offers no {name} {value!r}; it offers {', '.join(offered)}.")
         for node in nodes:
@@ -126,7 +127,7 @@ class Workflow:
                     self._cut(slot)
 
     def widget(self, node_type: str, name: str) -> Any:
-        """Value of a widget of the first node of a type."""
+        """Return the value of a widget of the first node of a type."""
         node = self.nodes_of_type(node_type)[0]
         return self._values(node, widgets_of(self._info(node_type)))[name]
 
@@ -136,7 +137,7 @@ class Workflow:
             node["mode"] = MODE_MUTED
 
     def activate(self, node_type: str) -> None:
-        """Let every node of a type run: it is neither muted nor bypassed any more."""
+        """Activate every node of a type, so that it is neither muted nor bypassed."""
         for node in self.nodes_of_type(node_type):
             node["mode"] = MODE_ACTIVE
 
@@ -224,7 +225,7 @@ def _bypass_input(node: Json, link: list) -> Json | None:
 
 
 def _is_fed(value: Any, prompt: dict[str, Json]) -> bool:
-    """Whether an input is a value, or a link to a node that runs."""
+    """Return whether an input is a value, or a link to a node that runs."""
     return not isinstance(value, list) or value[0] in prompt
 
 
