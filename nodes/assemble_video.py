@@ -1,4 +1,4 @@
-"""The last step: segments in, a saved painting video out."""
+"""The node that joins the segments into a painting video and saves it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ NO_ROOM = (
 
 
 class AssembleVideo(io.ComfyNode):
-    """Order the frames, write them as a video with the workflow inside, and show it."""
+    """Join the segments, save them as a video with the workflow inside, and show it."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -42,9 +42,9 @@ class AssembleVideo(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "frames",
-                    tooltip="The frames in undo order (finished picture first): a list of segments, as Interpolate gives "
-                    "it, or one batch. A single batch of several times 16 frames counts as several segments. All must have "
-                    "the same size. Transparent parts become white.",
+                    tooltip="The frames in undo order (finished picture first): the list of segments from Interpolate "
+                    "Keyframes, or one batch. A batch whose length is a multiple of 16 frames counts as several segments. "
+                    "All frames must have one size. Transparent parts become white.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -52,25 +52,25 @@ class AssembleVideo(io.ComfyNode):
                     min=0.1,
                     max=60.0,
                     step=0.01,
-                    tooltip="Frames a second. 4 is Paints-UNDO's own speed: 7 segments last about 26 seconds. Higher is a "
-                    "faster, smoother and shorter video; lower is a slide show. GIF goes up to 50 and keeps time in "
-                    "steps of 1/100 second.",
+                    tooltip="Frames a second, 0.1 to 60. 4: as in the original program; seven segments last about 26 seconds. "
+                    "Higher: a faster, smoother and shorter video. Lower: a slide show. A GIF plays at most 50, and its "
+                    "frames last whole 1/100 seconds.",
                 ),
                 io.Combo.Input(
                     "order",
                     options=list(timeline.ORDERS),
                     default=timeline.ORDER_PAINTING,
-                    tooltip="painting: from the white canvas to the finished picture. undo: the other way round, the "
-                    "models' own order.",
+                    tooltip="painting: from the white canvas to the finished picture. undo: the reverse, from the finished "
+                    "picture to the canvas.",
                 ),
                 io.Combo.Input(
                     "trim",
                     options=list(timeline.TRIMS),
                     default=timeline.TRIM_SHARED,
-                    tooltip="Each segment ends with the picture that the next one starts with. shared ends once: shows it "
-                    "once (7 segments of 16 give 106 frames). as reference: the exact frames of the original program, "
-                    "which also loses the white canvas (105 frames), with nothing replaced. keep all: drops nothing (112 "
-                    "frames); the video stands still at each keyframe. With a single segment, only as reference drops one.",
+                    tooltip="Each segment ends with the picture that the next one starts with. shared ends once: shows that "
+                    "picture once (seven segments of 16 make 106 frames). as reference: the original program's exact frames "
+                    "(105), without the white canvas and without exact_ends. keep all: drops nothing (112 frames), so the "
+                    "video stands still at each keyframe. From a single segment, only as reference drops a frame.",
                 ),
                 io.Float.Input(
                     "hold_first",
@@ -78,8 +78,8 @@ class AssembleVideo(io.ComfyNode):
                     min=0.0,
                     max=60.0,
                     step=0.05,
-                    tooltip="How many more seconds the first frame of the video is shown, to the nearest frame. 0 adds "
-                    "nothing.",
+                    tooltip="How many seconds longer the first frame of the video is shown, 0 to 60, rounded to whole frames. 0: "
+                    "no longer than the others.",
                 ),
                 io.Float.Input(
                     "hold_last",
@@ -87,8 +87,8 @@ class AssembleVideo(io.ComfyNode):
                     min=0.0,
                     max=60.0,
                     step=0.05,
-                    tooltip="How many more seconds the last frame of the video is shown, to the nearest frame. 0 adds "
-                    "nothing; 2 gives time to look at the finished picture before the video loops.",
+                    tooltip="How many seconds longer the last frame of the video is shown, 0 to 60, rounded to whole frames. 0: "
+                    "no longer than the others. 2: time to look at the finished picture before the video loops.",
                 ),
                 io.Combo.Input(
                     "format",
@@ -105,40 +105,41 @@ class AssembleVideo(io.ComfyNode):
                     max=100,
                     step=1,
                     tooltip="0 (smallest file) to 100 (best picture). mp4: crf 41 to 1. webm vp9 and av1: crf 54 to 4. "
-                    "gif: 32 to 256 colours, all of them from 75 up. No effect on lossless and png sequence.",
+                    "gif: 32 to 256 colours, 256 from 75 up. No effect on webm (lossless) and png sequence.",
                 ),
                 io.String.Input(
                     "filename_prefix",
                     default=DEFAULT_PREFIX,
-                    tooltip="Folder and start of the name under ComfyUI's output folder; a number is added, nothing is "
-                    "overwritten. May hold %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height%.",
+                    tooltip="Folder and start of the name, below ComfyUI's output folder. A number is added, and nothing is "
+                    "overwritten. It may contain %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height%.",
                 ),
                 io.Boolean.Input(
                     "exact_ends",
                     default=True,
-                    tooltip="With keyframes connected: the two ends of the video are the real keyframes (the pure white "
-                    "canvas, the finished picture), resized and cropped to the frame. Off: they stay as the model "
-                    "re-drew them. No effect without keyframes, nor with trim as reference.",
+                    tooltip="On: the two ends of the video are the white canvas and the finished picture themselves, as far as "
+                    "keyframes or finished are connected. Off: the ends are as the model re-draws them. No effect with trim "
+                    "as reference.",
                 ),
                 io.Image.Input(
                     "keyframes",
                     optional=True,
-                    tooltip="The keyframes in undo order from Arrange Keyframes. Only the first and the last one are "
-                    "used, for exact_ends.",
+                    tooltip="The keyframes in undo order from Arrange Keyframes. Only the first and the last are used, for "
+                    "exact_ends.",
                 ),
                 io.Image.Input(
                     "finished",
                     optional=True,
-                    tooltip="The finished picture as you have it, one. With it the video can be as large as the picture (see "
-                    "size), and passes into exactly this picture over its last frames.",
+                    tooltip="The finished picture at its full size: one picture. The video can then be as large as the picture "
+                    "(see size), and over its last frames it passes into exactly this picture.",
                 ),
                 io.Combo.Input(
                     "size",
                     options=list(full_size.SIZES),
                     default=full_size.SIZE_PICTURE,
                     optional=True,
-                    tooltip="Without the finished picture: no effect, the video is as large as the segments. as the finished "
-                    "picture: its own detail shows in every frame where it is painted already. as the segments: small.",
+                    tooltip="Size of the video if finished is connected. as the finished picture: large, and the picture's "
+                    "detail shows in every frame where that detail is painted already. as the segments: small. Without "
+                    "finished, the video is as large as the segments.",
                 ),
                 io.Int.Input(
                     "longest_side",
@@ -147,8 +148,8 @@ class AssembleVideo(io.ComfyNode):
                     max=16384,
                     step=1,
                     optional=True,
-                    tooltip="With the size of the finished picture: the most pixels that a side of the video may have. A "
-                    "smaller picture is not enlarged. Many players go up to 4096.",
+                    tooltip="Limit for the longest side of a video of the finished picture's size, 64 to 16384 pixels. A smaller "
+                    "picture is not enlarged. Many players go up to 4096.",
                 ),
                 io.Float.Input(
                     "duration",
@@ -156,49 +157,49 @@ class AssembleVideo(io.ComfyNode):
                     min=0.0,
                     max=pacing.MAX_DURATION,
                     step=0.5,
-                    optional=True,  # prompts saved before it was there lack it
-                    tooltip="Seconds that the whole video lasts, with the holds and the way back of loop. 0: each frame is "
-                    "shown once, so fps decides. With 15, 30 or 60, an fps of 12 or 24 looks smooth: neighbouring frames are "
-                    "blended.",
+                    optional=True,  # optional, because prompts saved by older versions of the pack lack it
+                    tooltip="Length of the whole video in seconds, 0 to 600, with the holds and the way back of loop. 0: each "
+                    "frame is shown once, so fps decides the length. Else neighbouring frames are blended, and an fps of 12 "
+                    "or 24 looks smooth.",
                 ),
                 io.Combo.Input(
                     "pace",
                     options=list(pacing.PACES),
                     default=pacing.PACE_AS_MADE,
                     optional=True,
-                    tooltip="as made: every frame is shown equally long, as in the original, so that the sketch takes "
-                    "most of the time and the colours come all at once. equal change: each second changes about as much of "
-                    "the picture, and a blank canvas takes no time; best with a duration, or with an fps of 8 or more. "
-                    "ease: the same, slower at the first lines and at the last touches.",
+                    tooltip="as made: every frame is shown equally long, as in the original program; the sketch takes most of "
+                    "the time, and the colours come suddenly. equal change: every second changes about as much of the "
+                    "picture, and a blank canvas takes no time; best with a duration, or with an fps of 8 or more. ease: "
+                    "like equal change, but slower at the first lines and the last touches.",
                 ),
                 io.Combo.Input(
                     "loop",
                     options=list(pacing.LOOPS),
                     default=pacing.LOOP_ONCE,
                     optional=True,
-                    tooltip="once: ends with the last frame. ping-pong: then runs back at the same pace. rewind: runs back "
-                    "within a second. With either, a player that repeats the video has no jump in it.",
+                    tooltip="once: the video ends with its last frame. ping-pong: it then plays back at the same pace. rewind: "
+                    "it then plays back within a second. With these two, a player that repeats the video shows no jump.",
                 ),
                 io.Combo.Input(
                     "end_card",
                     options=list(notice.NOTICES),
                     default=notice.NOTICE_OFF,
                     optional=True,
-                    tooltip="What the video says to people who watch it; the file says it to machines anyway. end card: two "
-                    "more seconds with a card at the end, which says that this is an AI-simulated painting process and not a "
-                    "recording. corner note: so in the lower left corner of every frame.",
+                    tooltip="Tells people who watch the video that it is an AI-simulated painting process and not a recording. off: "
+                    "only the file states it, for programs. end card: a card at the end, for two more seconds. corner note: a "
+                    "line in the lower left corner of every frame.",
                 ),
             ],
             outputs=[
                 io.Video.Output(
                     display_name="video",
-                    tooltip="The frames as played, holds included, with their frame rate: exact pictures, before the "
-                    "file's compression. For Save Video and other video nodes. Made only where something is connected.",
+                    tooltip="The frames as played, holds included, with their frame rate, before the file's compression. For Save "
+                    "Video and other video nodes. Made only if an output is connected.",
                 ),
                 io.Image.Output(
                     display_name="frames",
-                    tooltip="All frames as played, one batch of shape (frames, height, width, 3) in 0 to 1, holds included. "
-                    "Made only where something is connected, so that memory does not grow with the video.",
+                    tooltip="The frames as played, holds included: one batch (frames, height, width, 3). Made only if an output "
+                    "is connected, so that memory does not grow with the video.",
                 ),
             ],
         )
@@ -215,7 +216,7 @@ class AssembleVideo(io.ComfyNode):
         pace: Sequence[Any] = (pacing.PACE_AS_MADE,),
         loop: Sequence[Any] = (pacing.LOOP_ONCE,),
     ) -> bool | str:
-        # What would fail at the very end fails before the first step. None: linked, known only when it runs.
+        # Refuse before the first step what would fail at the end. None: linked, so the value is known only at the run.
         try:
             rate = None if fps[0] is None else timeline.frame_rate(fps[0])
             choices = (pace[0], duration[0], loop[0], hold_first[0], hold_last[0])
@@ -231,7 +232,7 @@ class AssembleVideo(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: object) -> list[str]:
-        # Outputs that nothing was connected to are not made; the node runs again when something is.
+        # Unconnected outputs are not made, so the node must run again when one gets connected.
         return connections_of_class("PaintsUndoAssembleVideo")
 
     @classmethod
@@ -256,7 +257,7 @@ class AssembleVideo(io.ComfyNode):
         loop: Sequence[str] = (pacing.LOOP_ONCE,),
         end_card: Sequence[str] = (notice.NOTICE_OFF,),
     ) -> io.NodeOutput:
-        """Run the node; every input is a list because `frames` is one."""
+        """Run the node. Every input is a list, because `is_input_list` makes all inputs lists."""
         settings = AssemblySettings(
             rate=timeline.frame_rate(fps[0]),
             order=order[0],
@@ -296,7 +297,7 @@ class AssembleVideo(io.ComfyNode):
         has_picture = setting_at_source(
             "keyframes", "PaintsUndoArrangeKeyframes", "include_finished", node_id, prompt
         )
-        # None: nothing says that it is left out
+        # None: the source is unknown, so assume that the finished picture is included.
         has_own_end = video.has_own_end and (bool(finished) or has_picture is not False)
         to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata, has_own_end)
         shown = save_video(played, to_save, lambda: video.picture)

@@ -1,4 +1,4 @@
-"""Which operation steps the keyframes take: before Predict Keyframes."""
+"""The node that chooses the operation steps for Predict Keyframes."""
 
 from comfy_api.latest import io, ui
 from comfy_execution.graph_utils import ExecutionBlocker
@@ -8,11 +8,11 @@ from ..paintsundo_models.constants import DEFAULT_OPERATION_STEPS
 from ..paintsundo_models.host.objects import SingleFrameObjects
 
 NOT_CONNECTED = object()
-"""Tells an input that is left open from one whose value is known only when it runs, for which the host gives None."""
+"""Marks an unconnected input. For a linked one, whose value is known only when the node runs, the host passes None."""
 
 
 def refusal(missing: list[str]) -> str:
-    """Why equal change cannot run without these inputs."""
+    """Return the message for equal change without these inputs."""
     return (
         f'spacing "{planning.SPACING_CHANGE}" looks at how the picture is painted, and nothing is connected to '
         f"{', '.join(missing)}. Connect the single-frame loader and the finished picture, or choose "
@@ -29,25 +29,25 @@ class PlanSteps(io.ComfyNode):
             node_id="PaintsUndoPlanSteps",
             display_name="Plan Operation Steps",
             category="PaintsUndo/keyframes",
-            description="Chooses the operation steps of the keyframes. With equal change it paints eight rough keyframes first and "
-            "divides the painting so that as much happens in one segment as in the next.",
+            description="Chooses the operation steps of the keyframes. With equal change, the node first paints eight rough keyframes, "
+            "and then divides the painting so that every segment shows about as much change.",
             inputs=[
                 io.Int.Input(
                     "count",
                     default=len(DEFAULT_OPERATION_STEPS.split(",")),
                     min=1,
                     max=planning.MAX_KEYFRAMES,
-                    tooltip="How many keyframes. The video gets one segment more, as Arrange Keyframes adds the finished picture and "
-                    "the white canvas; each segment is 15 frames long and takes its time to sample.",
+                    tooltip="How many keyframes, 1 to 32. Each makes the video one segment (15 frames) longer, and the time grows in "
+                    "proportion. There is one segment more than keyframes, because Arrange Keyframes adds both ends.",
                 ),
                 io.Combo.Input(
                     "spacing",
                     options=list(planning.SPACINGS),
                     default=planning.SPACING_ORIGINAL,
-                    tooltip=f"original list: {DEFAULT_OPERATION_STEPS}, as the original program; other counts divide alike. Half of "
-                    "its segments are the sketch, and most of the painting happens in two. even steps: the same number of steps "
-                    "everywhere. equal change: as much of the picture changes in each segment; the sketch, which changes little, "
-                    "then gets fewer segments, and sketch_share gives it some back.",
+                    tooltip=f"original list: {DEFAULT_OPERATION_STEPS} as in the original program, or the same proportions with another "
+                    "count; half of the segments show the sketch, and most of the painting happens in two. even steps: equal "
+                    "distances. equal change: every segment changes about as much of the picture; the sketch, which changes "
+                    "little, gets fewer segments unless sketch_share is raised.",
                 ),
                 io.Float.Input(
                     "sketch_share",
@@ -55,8 +55,8 @@ class PlanSteps(io.ComfyNode):
                     min=0.0,
                     max=0.9,
                     step=0.05,
-                    tooltip=f"Part of the segments that the sketch (steps {planning.SKETCH_FROM_STEP} to 999) gets at least. 0: as the "
-                    "spacing divides. 0.3: at least about two of seven. More is more time for the first lines, and less for the colours.",
+                    tooltip=f"The smallest share of the segments for the sketch (steps {planning.SKETCH_FROM_STEP} to 999), 0 to 0.9. 0: "
+                    "the spacing decides. 0.3: at least about two of seven. Higher: more time for the first lines, less for the colours.",
                 ),
                 io.Model.Input(
                     "model",
@@ -74,24 +74,26 @@ class PlanSteps(io.ComfyNode):
                     tooltip="For equal change: VAE of the PaintsUndo Single-Frame Loader.",
                 ),
                 io.Image.Input(
-                    "image", optional=True, tooltip="For equal change: the finished picture, one."
+                    "image",
+                    optional=True,
+                    tooltip="For equal change: the finished picture, one picture of any size.",
                 ),
                 io.String.Input(
                     "prompt",
                     default="",
                     optional=True,
-                    tooltip="For equal change: the tags that Predict Keyframes gets. Empty works too.",
+                    tooltip="For equal change: the same tags as in Predict Keyframes. Empty works too.",
                 ),
             ],
             outputs=[
                 io.String.Output(
                     display_name="operation_steps",
-                    tooltip="The steps, rising, separated by commas: for operation_steps of Predict Keyframes.",
+                    tooltip="The operation steps in rising order, separated by commas, for operation_steps of Predict Keyframes.",
                 ),
                 io.Image.Output(
                     display_name="probes",
                     tooltip=f"The rough keyframes of equal change, at the steps {', '.join(map(str, planning.PROBE_STEPS))}. With "
-                    "another spacing there are none, and what is connected here does not run.",
+                    "another spacing there are none, and nodes connected here do not run.",
                 ),
             ],
         )
@@ -105,7 +107,7 @@ class PlanSteps(io.ComfyNode):
         vae: object = NOT_CONNECTED,
         image: object = NOT_CONNECTED,
     ) -> bool | str:
-        # None: linked, known only when it runs.
+        # None: linked, so the value is known only at the run.
         if spacing is not None and spacing not in planning.SPACINGS:
             return f'There is no spacing "{spacing}"; there are: {", ".join(planning.SPACINGS)}.'
         inputs = {"model": model, "clip": clip, "vae": vae, "image": image}
