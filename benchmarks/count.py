@@ -69,7 +69,7 @@ class Networks:
         single, multi = (meta_checkpoint(kind, listing) for kind in MODELS)
         vision = multi.parts["image_encoder"]
         config = clip_vision_config(vision, multi.configs["image_encoder"])
-        encoder = comfy.clip_vision.IMAGE_ENCODERS[config["model_type"]]
+        encoder = comfy.clip_vision.IMAGE_ENCODERS[str(config["model_type"])]
         # Made in float32, because ComfyUI adds casts to networks in a dtype that the device does not compute in.
         with META:
             return cls(
