@@ -167,13 +167,27 @@ class FullSizeFrames(Frames):
         if index == 0:
             return self._picture
         if self._missing is None:
-            # In half precision: it may be a large picture, and is itself a small difference.
-            self._missing = (self._picture - self._large(0)).half()
+            self._missing = self._missing_in_drawing()
         return torch.add(self._large(index), self._missing, alpha=1 - index / self._ending).clamp_(0, 1)
+
+    def _missing_in_drawing(self) -> Tensor:
+        """What the model's drawing of the finished picture lacks of it, (H, W, 3)."""
+        drawn = self._source.frame(0)
+        if not self._is_own_size:
+            # Pinned to the picture, it is sharper than the frames before it: taken as it is.
+            drawn = PictureDetail(self._picture, (self._source.height, self._source.width)).carried_into(
+                drawn
+            )
+        # In half precision: it may be a large picture, and is itself a small difference.
+        return (self._picture - drawn).half()
+
+    @property
+    def _is_own_size(self) -> bool:
+        return (self.height, self.width) == (self._source.height, self._source.width)
 
     def _large(self, index: int) -> Tensor:
         frame = self._source.frame(index)
-        if (self.height, self.width) == frame.shape[:2]:
+        if self._is_own_size:
             return frame
         if self._detail is None:
             count = len(self._source)

@@ -20,6 +20,7 @@ BLURS = (0.0, 0.3, 0.45, 0.6, 0.75, 0.9)
 """How soft the model may draw, as sigma in pixels of the frame; the one that fits the frames is taken."""
 
 _NEIGHBOURHOOD = 1.0  # sigma of the neighbourhood in pixels of the frame
+_SHADE = 0.6 / 255  # a little more than a gradient is off where an 8-bit picture rounds it
 _NOISE = 1e-4  # variance that the picture always has: where it is flat, the transform becomes zero instead of anything
 
 
@@ -118,7 +119,8 @@ class PictureDetail:
         self._small = _SmallPicture(small, _fitting_blur(small, [_planes(sample) for sample in samples]))
         self._enlarge = Enlarger(frame_size, size, device=planes.device)
         self._enlarge_transform = Enlarger(frame_size, size, LINEAR, planes.device)
-        self._detail = planes - self._enlarge(self._small.planes)
+        # Soft gradients of an 8-bit picture have steps, which a strong transform would make visible as streaks.
+        self._detail = F.softshrink(planes - self._enlarge(self._small.planes), _SHADE)
         self.height, self.width = size
 
     def carried_into(self, frame: Tensor, sharp: Tensor | None = None) -> Tensor:

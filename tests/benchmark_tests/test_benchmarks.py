@@ -15,8 +15,8 @@ import torch
 from paintsundo_pack.paintsundo_models.host.multi_frame import MultiFrameConfig
 from paintsundo_pack.paintsundo_models.host.video_vae import memory_used_decode, memory_used_encode
 
+from benchmarks import assemble, table
 from benchmarks import run as command
-from benchmarks import table
 from benchmarks.live_memory import counted
 from tools.installation import Installation
 from tools.under_comfyui import INSTALLATION_VARIABLE
@@ -209,3 +209,10 @@ def test_commands_begin_with_the_standard_library_alone(script):
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     assert "--threads" in result.stdout
+
+
+def test_assembling_is_measured_for_a_full_size_video():
+    found = assemble.assemble_one(assemble.QUICK[1])
+    assert (found.frames, found.size) == (31, (256, 192))
+    assert found.segments == 32 * 64 * 48 * 3 * 4
+    assert "192x256" in assemble.table([assemble.QUICK[1]], [found])

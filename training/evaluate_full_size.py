@@ -1,0 +1,64 @@
+"""Measure videos at the picture's size against true states: `python training/evaluate_full_size.py`. Writes docs/full_size.md.
+
+The exit code is 0 when all bars are met, and 1 when one is missed or the measurement failed. Like evaluate.py, the
+command starts itself again under the Python of a ComfyUI.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if not __package__:  # started as a script, and not imported by a test
+    sys.path.insert(0, str(ROOT))
+
+from tools.python_guard import require_python  # noqa: E402
+
+require_python("evaluate_full_size.py")
+
+from paintsundo_models.constants import DEMO_NAME  # noqa: E402
+from tools.installation import Installation  # noqa: E402
+from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line. A wrong one ends the program."""
+    parser = argparse.ArgumentParser(
+        prog="evaluate_full_size.py",
+        description="Measure how well a finished picture's detail is carried into the frames of a video of it.",
+    )
+    parser.add_argument("--single", default=DEMO_NAME, help="single-frame checkpoint, as in its loader")
+    parser.add_argument("--multi", default=DEMO_NAME, help="multi-frame checkpoint, as in its loader")
+    parser.add_argument(
+        "--pictures", type=int, default=8, help="pictures, for ideal frames and keyframes (default: 8)"
+    )
+    parser.add_argument("--segments", type=int, default=7, help="segments of the demo (default: 7)")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "docs", help="folder of the page (default: docs)"
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = arguments(argv)
+    requirements = ROOT / "training" / "requirements.txt"
+    return run_command_under_comfyui(
+        __file__, requirements, lambda installation: measure(options, installation), ValueError, OSError
+    )
+
+
+def measure(options: argparse.Namespace, installation: Installation) -> int:
+    """Measure, write the page and show the table; return the exit code."""
+    prepare(threads=1)  # the networks run in the server's process
+    from training import full_size_page, full_size_run
+
+    results = full_size_run.evaluate(installation, options)
+    page = full_size_page.write(results, options.output)
+    print(f"\n{full_size_page.figures_of(results)}\n\nWritten: {page}")
+    return 0 if all(figure.is_met for figure in results.figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
