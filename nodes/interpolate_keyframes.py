@@ -14,7 +14,7 @@ from ..paintsundo_models.constants import (
 )
 from ..paintsundo_models.host.objects import MultiFrameObjects, Prompts
 from ..paintsundo_models.host.sampling import SamplerSettings
-from ..paintsundo_models.pictures.sizes import NEAREST_TRAINED, RESOLUTIONS
+from ..paintsundo_models.pictures.sizes import FIT_CROP, FIT_WHOLE, FITS, NEAREST_TRAINED, RESOLUTIONS
 from ..paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER
 from .multi_frame_sampling import CATEGORY, model_input
 from .previews import box_of, cut_shown
@@ -186,6 +186,22 @@ class Interpolate(io.ComfyNode):
                     tooltip="How the noise falls from step to step. trailing: as in the original program.",
                 ),
                 *segment_inputs(),
+                io.Combo.Input(
+                    "fit",
+                    options=list(FITS),
+                    default=FIT_CROP,
+                    optional=True,
+                    tooltip="How the pictures get the shape of the frames. crop: what sticks out is cut off, up to a sixth of the "
+                    "picture, as in the original program. whole: nothing is cut; the pictures are laid on white, and the frames get "
+                    "the pictures' shape again afterwards, a little smaller.",
+                ),
+                io.Boolean.Input(
+                    "match_colours",
+                    default=False,
+                    optional=True,
+                    tooltip="On: the frames' colours are corrected by the two pictures, so that the video does not change its tint "
+                    "where two segments meet. Off: the colours stay as the model painted them, as in the original program.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -213,6 +229,8 @@ class Interpolate(io.ComfyNode):
         scheduler: str,
         fs: int,
         resolution: str,
+        fit: str = FIT_CROP,
+        match_colours: bool = False,
     ) -> io.NodeOutput:
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
         frames = segments.interpolate(
@@ -222,6 +240,10 @@ class Interpolate(io.ComfyNode):
             settings,
             fs,
             resolution,
+            fit,
+            match_colours,
         )
+        if fit == FIT_WHOLE:
+            return io.NodeOutput(frames)
         cut = cut_shown(cls, start_image, box_of(start_image, frames))
         return io.NodeOutput(frames, ui={"images": cut}) if cut else io.NodeOutput(frames)

@@ -28,9 +28,10 @@ from .host.sampling import (
 from .host.video_vae import VideoVAE
 from .multi_frame.ddim import sample_ddim
 from .pictures.inputs import require_single_picture
-from .pictures.resizing import resize_and_center_crop
-from .pictures.sizes import NEAREST_TRAINED, frame_size
+from .pictures.resizing import place_on_white, placed_area, resize_and_center_crop
+from .pictures.sizes import FIT_CROP, FIT_WHOLE, FITS, NEAREST_TRAINED, frame_size
 from .schedule import NUM_TIMESTEPS
+from .video.colours import match_colours
 
 ORIGINAL_SAMPLER = "paintsundo_ddim"
 ORIGINAL_SCHEDULER = "trailing"
@@ -133,6 +134,8 @@ def interpolate(
     settings: SamplerSettings,
     fs: int = DEFAULT_FS,
     resolution: str = NEAREST_TRAINED,
+    fit: str = FIT_CROP,
+    has_matched_colours: bool = False,
 ) -> Tensor:
     """Return 16 frames from the first picture to the second, (16, height, width, 3) in [0, 1].
 
@@ -143,19 +146,34 @@ def interpolate(
         settings: ORIGINAL_SAMPLER and ORIGINAL_SCHEDULER are allowed besides ComfyUI's names.
         fs: frame-rate number, a condition that the model was trained with.
         resolution: one of RESOLUTIONS.
+        fit: one of FITS. "whole" lays the pictures on white and cuts the white border from the frames, which then have
+            the shape of the first picture and at most the size of the resolution.
+        has_matched_colours: correct the frames' colours by the two pictures (see video.colours).
 
     Raises:
-        ValueError: an object belongs to another model, or interpolation_conditioning refuses an input.
+        ValueError: an object belongs to another model, the fit is unknown, or interpolation_conditioning refuses an input.
         OverflowedNumbersError: the result contains inf or NaN.
     """
+    if fit not in FITS:
+        raise ValueError(f"There is no fit {fit!r}; there are {', '.join(FITS)}.")
     model = objects.model
     check_multi_frame_model(model)
+    start, end = (
+        require_single_picture(images[0], "start_image"),
+        require_single_picture(images[1], "end_image"),
+    )
+    area = None
+    if fit == FIT_WHOLE:
+        height, width = frame_size(resolution, start, getattr(objects.vae, "trained_sizes", ()))
+        area = placed_area(start.shape[2], start.shape[1], width, height)
+        start, end = (place_on_white(image, area, width, height) for image in (start, end))
     positive, negative, latent, vae = interpolation_conditioning(
         encode_prompt(objects.clip, prompts.positive),
         encode_prompt(objects.clip, prompts.negative),
         objects.clip_vision,
         objects.vae,
-        *images,
+        start,
+        end,
         fs,
         resolution,
     )
@@ -168,4 +186,10 @@ def interpolate(
     samples = sample_latent(model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed)
     require_finite(samples, "while the multi-frame MODEL was sampling")
     frames = vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
-    return require_finite(frames, "while the video VAE was decoding")
+    require_finite(frames, "while the video VAE was decoding")
+    if has_matched_colours:
+        height, width = frames.shape[1:3]
+        frames = match_colours(
+            frames, *(resize_and_center_crop(image, width, height) for image in (start, end))
+        )
+    return area.cut_from(frames) if area else frames

@@ -10,6 +10,20 @@ from .sizes import require_positive
 
 
 @dataclass(frozen=True)
+class PlacedArea:
+    """The whole pixels of a frame that a picture covers when it is laid on white whole."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut_from(self, frames: Tensor) -> Tensor:
+        """Return the frames (T, H, W, C) without the white border around the picture, (T, height, width, C)."""
+        return frames[:, self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+@dataclass(frozen=True)
 class CropBox:
     """The region of a picture that a centre crop keeps, in pixels of the uncropped picture.
 
@@ -134,3 +148,26 @@ def crop_box(image_width: int, image_height: int, width: int, height: int) -> Cr
     x, y = image_width / new_width, image_height / new_height
     left, top = (new_width - width) // 2, (new_height - height) // 2
     return CropBox(left * x, top * y, (left + width) * x, (top + height) * y, image_width, image_height)
+
+
+def placed_area(image_width: int, image_height: int, width: int, height: int) -> PlacedArea:
+    """Tell where a picture lies that is scaled to fit into width x height whole, in the middle.
+
+    Both sides of the area are even, because most video formats store colours for 2 x 2 pixels.
+
+    Raises:
+        ValueError: a size under 1.
+    """
+    require_positive(image_width, image_height)
+    require_positive(width, height)
+    scale = min(width / image_width, height / image_height)
+    placed_width = min(max(2, 2 * round(image_width * scale / 2)), width)
+    placed_height = min(max(2, 2 * round(image_height * scale / 2)), height)
+    return PlacedArea((height - placed_height) // 2, (width - placed_width) // 2, placed_height, placed_width)
+
+
+def place_on_white(image: Tensor, area: PlacedArea, width: int, height: int) -> Tensor:
+    """Scale pictures (B, H, W, C) to an area of a white frame; return the frames (B, height, width, C)."""
+    frames = image.new_ones(image.shape[0], height, width, image.shape[3])
+    area.cut_from(frames).copy_(resize_and_center_crop(image, area.width, area.height))
+    return frames

@@ -21,6 +21,11 @@ _MOST_AREA = 1.36
 
 NEAREST_TRAINED = "nearest trained size"
 OWN_SIZE = "size of the pictures"
+FIT_CROP = "crop"
+FIT_WHOLE = "whole"
+FITS = (FIT_CROP, FIT_WHOLE)
+"""How a picture gets the shape of the frames: cut to it, or laid on white whole."""
+
 RESOLUTIONS = (NEAREST_TRAINED, *(f"{width}x{height}" for height, width in SEGMENT_SIZES), OWN_SIZE)
 """Choices of a segment's size; those with numbers are width x height."""
 

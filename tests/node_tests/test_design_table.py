@@ -89,6 +89,8 @@ DESIGN = {
             **PROMPTS,
             **SAMPLING,
             **SEGMENT,
+            "fit": "COMBO",
+            "match_colours": "BOOLEAN",
         },
         ["IMAGE"],
     ),

@@ -30,7 +30,7 @@ ARROWS = {
     "loading": FACTS | {"checkpoints", "host", "multi_frame"},
     "keyframes": FACTS | {"checkpoints", "host", "pictures"},
     "planning": FACTS | {"host", "keyframes", "video"},
-    "segments": FACTS | {"checkpoints", "host", "multi_frame", "pictures"},
+    "segments": FACTS | {"checkpoints", "host", "multi_frame", "pictures", "video"},
 }
 """What each room (a folder or a file of paintsundo_models) may import: the map of docs/architecture.md."""
 
