@@ -1,4 +1,4 @@
-"""The reference program's numbers and the seeded checkpoints they were computed with (tools/seeded_checkpoint.py)."""
+"""The original's numbers and the seeded checkpoints they were computed with (tools/seeded_checkpoint.py)."""
 
 import functools
 import json

@@ -1,1 +1,1 @@
-"""What is done with frames, and files of them."""
+"""From segments to the frames of a video, and writing them to files."""

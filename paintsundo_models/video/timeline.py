@@ -1,7 +1,7 @@
-"""From segments in undo order to the order and the times in which their frames are played. No files, no nodes.
+"""Join segments in undo order into frames, and convert frame rates and hold times. No files, no nodes.
 
-Undo order is the models' own: the finished picture first, the white canvas last. Segment i ends with the keyframe
-that segment i + 1 begins with. Pictures are ComfyUI's IMAGE: (T, H, W, C) in [0, 1].
+Undo order is the order of the models: the finished picture first, the white canvas last. Segment i ends with the
+keyframe with which segment i + 1 begins. Pictures are ComfyUI's IMAGE: (T, H, W, C) in [0, 1].
 """
 
 import math
@@ -27,7 +27,7 @@ ORDERS = (ORDER_PAINTING, ORDER_UNDO)
 """Directions of play; the first is the default."""
 
 MAX_FPS = 1000
-"""WebM counts whole milliseconds: faster frames would share a time."""
+"""WebM stores times in whole milliseconds, so at a higher rate two frames would get the same time."""
 
 
 def frame_rate(fps: float) -> Fraction:
@@ -42,10 +42,10 @@ def frame_rate(fps: float) -> Fraction:
 
 
 def hold_frames(seconds: float, fps: Fraction) -> int:
-    """Return how many more frames a picture is shown to stand `seconds` longer, to the nearest frame.
+    """Return the number of further frames that show a picture `seconds` longer, rounded to the nearest.
 
     Raises:
-        ValueError: a negative time, infinity or not a number.
+        ValueError: the time is negative, infinite or not a number.
     """
     if not 0 <= seconds < math.inf:
         raise ValueError(f"A hold must be 0 seconds or more; got {seconds}.")
@@ -59,22 +59,22 @@ def join_segments(
 ) -> Frames:
     """Join segments in undo order, without their shared frames.
 
-    "shared ends once" drops the last frame of every segment but the last: 7 segments of 16 give 106 frames, one
-    segment stays whole. "as reference" drops it from the last one too, as Paints-UNDO's gradio_app.py does: 105
-    frames, the canvas frame is lost. A segment of one frame has no end to drop and is kept.
+    "shared ends once" drops the last frame of every segment except the last one: 7 segments of 16 frames become 106, and
+    a single segment stays whole. "as reference" drops it from the last segment too, as the original does (gradio_app.py):
+    7 segments become 105 frames, without the canvas. A segment of one frame is kept.
 
     Args:
-        segments: (T, H, W, C) each, 1, 3 or 4 channels, all of one size. Alpha is laid on white. A single
-            one that is several times 16 frames long is several segments joined into a batch.
+        segments: (T, H, W, C) each, 1, 3 or 4 channels, all of one size. Alpha is laid on white. If there is only
+            one, and its length is a multiple of 16 frames, it is split into segments of 16.
         trim: one of `TRIMS`.
-        ends: the finished picture and the canvas, (1, H', W', C) each or None; resized and cropped, they take the
-            places of the first and the last frame. Not in "as reference", whose frames are the model's alone.
+        ends: the finished picture and the canvas, (1, H', W', C) each or None; resized and cropped, they
+            replace the first and the last frame. Ignored for "as reference", which keeps the model's frames.
 
     Returns:
-        T frames in undo order; they look into the segments' memory.
+        T frames in undo order; they share the memory of the segments.
 
     Raises:
-        ValueError: no frames, segments of different sizes, or an unknown trim.
+        ValueError: there are no frames, the segments have different sizes, or trim is unknown.
     """
     if trim not in TRIMS:
         raise ValueError(f'Unknown trim "{trim}"; accepted are: {", ".join(TRIMS)}.')
@@ -90,7 +90,7 @@ def join_segments(
 
 
 def _split_batch(frames: Tensor) -> list[Tensor]:
-    """Segments that nodes for pictures joined into one batch, as Batch Images does, are told by their length."""
+    """Split a batch whose length is a multiple of 16 into segments, which a node such as Batch Images joined."""
     return list(frames.split(FRAMES_PER_SEGMENT)) if len(frames) % FRAMES_PER_SEGMENT == 0 else [frames]
 
 
@@ -113,7 +113,10 @@ def join_frames(pieces: Sequence[Frames]) -> Frames:
 
 def _with_ends(frames: Frames, finished: Tensor | None, canvas: Tensor | None) -> Frames:
     ends = {}
-    for index, end in ((len(frames) - 1, canvas), (0, finished)):  # a single frame is the finished picture
+    for index, end in (
+        (len(frames) - 1, canvas),
+        (0, finished),
+    ):  # finished last, so that it wins if there is only one frame
         if end is not None:
             picture = resize_and_center_crop(composite_on_white(end), frames.width, frames.height)[0]
             ends[index] = picture.to(frames[index])

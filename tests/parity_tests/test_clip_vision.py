@@ -1,4 +1,4 @@
-"""Any-aspect CLIP vision on the host's CLIP_VISION object against the reference's numbers, and its strict loading."""
+"""Any-aspect CLIP vision on the host's CLIP_VISION object against the original's numbers, and its strict loading."""
 
 import json
 from pathlib import Path

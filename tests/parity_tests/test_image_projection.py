@@ -1,4 +1,4 @@
-"""The image projection against the reference's numbers."""
+"""The image projection against the original's numbers."""
 
 import comfy.ops
 import pytest

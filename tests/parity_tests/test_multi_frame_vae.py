@@ -1,4 +1,4 @@
-"""The video VAE against the reference's numbers, and what must not change them."""
+"""The video VAE against the original's numbers, and what must not change them."""
 
 import comfy.latent_formats
 import comfy.model_management

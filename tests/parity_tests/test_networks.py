@@ -1,4 +1,4 @@
-"""The loaders' objects reproduce the reference's numbers, each part by itself, float32 on the CPU."""
+"""The loaders' objects reproduce the original's numbers, each part by itself, float32 on the CPU."""
 
 import comfy.model_management as mm
 import pytest

@@ -1,4 +1,4 @@
-"""Whole runs through the host's own sampling reproduce the reference: from its noise to its pixels, float32 on the CPU."""
+"""Whole runs through the host's own sampling reproduce the original: from its noise to its pixels, float32 on the CPU."""
 
 import comfy.sample
 import comfy.samplers
@@ -38,7 +38,7 @@ def test_keyframes_sampled_by_the_host_equal_golden(seeded_checkpoints, golden):
         with_values(data["negative"], values),
         torch.zeros_like(noise),
     )
-    # The host's sigma table is float32, and it starts from noise * sqrt(1 + sigma^2) where the reference has
+    # The host's sigma table is float32, and it starts from noise * sqrt(1 + sigma^2) where the original has
     # noise * sigma: 1e-5 of this run, within the tolerance of whole runs.
     assert golden.relative_error(latents * SCALE, data["latents_scaled"]) < RUN_TOLERANCE
     expected = ((data["keyframes_bchw_m11"] + 1) / 2).clamp(0, 1).movedim(1, -1)
@@ -91,7 +91,7 @@ def test_multi_frame_schedule_equals_golden(golden):
         assert schedule.trailing_timesteps(steps) == data[f"trailing_{steps}"].flip(0).tolist()
 
 
-def reference_step(x_t, denoised, a, a_next, k, k_next, noise):
+def original_step(x_t, denoised, a, a_next, k, k_next, noise):
     """One eta = 1 step in exact arithmetic, written out from MODELS' formulas in float64."""
     x0 = k * denoised
     e = (x_t - np.sqrt(a) * x0) / np.sqrt(1 - a)
@@ -133,6 +133,6 @@ def test_ddim_equals_float64_reference_at_every_step_count(steps):
         sigma = float(sampling.sigmas[t])
         x = x_t * np.sqrt(1 + (sigma * k) ** 2) / k
         denoised = 0.9 * target.double().numpy() + 0.1 * np.tanh(x / np.sqrt(1 + sigma**2))
-        x_t = reference_step(x_t, denoised, a, alphas[t_next], k, scales[t_next], drawn.double().numpy())
+        x_t = original_step(x_t, denoised, a, alphas[t_next], k, scales[t_next], drawn.double().numpy())
     assert torch.isfinite(result).all()
     assert np.linalg.norm(result.double().numpy() - x_t) / np.linalg.norm(x_t) < 1e-4

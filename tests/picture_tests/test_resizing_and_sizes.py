@@ -16,7 +16,7 @@ def test_resize_golden_picture_within_one_step_of_8_bit(width, height):
     ours = resizing.resize_and_center_crop(source, width, height) * 255
     expected = golden[f"cropped_{width}x{height}"][None].float()
     assert ours.shape == expected.shape
-    # Shrinking differs by the reference's rounding to 8 bit alone; enlarging also by its 11-bit fixed point.
+    # Shrinking differs by the original's rounding to 8 bit alone; enlarging also by its 11-bit fixed point.
     tolerance = 0.501 if width < 150 else 1.0
     assert (ours - expected).abs().max() <= tolerance
 
