@@ -91,7 +91,7 @@ class KeyframePairs(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "keyframes",
-                    tooltip="Two or more pictures in undo order, as Arrange Keyframes gives them.",
+                    tooltip="Two or more pictures in undo order, from Arrange Keyframes.",
                 ),
                 io.Int.Input(
                     "seed",
