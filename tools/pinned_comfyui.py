@@ -40,7 +40,6 @@ def ensure_pinned(root: Path, for_tests: bool, say: Say) -> tuple[Path, Path]:
     folder = work_folder(root)
     maker = _PinnedComfyUI(root, folder, say)
     ours = (root / "requirements.txt").read_text(encoding="utf-8")
-    tests = (root / "tests" / "requirements.txt").read_text(encoding="utf-8")
     stages = [
         Stage(
             f"ComfyUI {COMFYUI_VERSION} (8 MB)",
@@ -56,6 +55,9 @@ def ensure_pinned(root: Path, for_tests: bool, say: Say) -> tuple[Path, Path]:
         ),
     ]
     if for_tests:
+        tests = (root / "tests" / "requirements.txt").read_text(
+            encoding="utf-8"
+        )  # not in the registry's package
         stages.append(Stage("packages for the tests", (tests,), maker.python, maker.install_test_packages))
     folder.mkdir(exist_ok=True)
     with file_lock(folder / "lock", say):
