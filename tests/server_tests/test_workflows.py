@@ -10,9 +10,12 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+import torch
+from paintsundo_pack.paintsundo_models.video import files as video_files
 from PIL import Image
 
 from tools import painter
+from tools.what_is import describe
 from tools.workflow import MODE_ACTIVE, Workflow, combo_options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -314,16 +317,47 @@ def test_native_path_gives_the_same_video_as_the_convenience_nodes(painted):
     assert np.abs(one - other).max() <= 2
 
 
+def drop(page, path, mime):
+    """Hand a file to the page as dropping it there does."""
+    page.evaluate(
+        """async ([bytes, name, type]) => {
+            const blob = new Blob([new Uint8Array(bytes)], { type });
+            await window.app.handleFile(new File([blob], name, { type }));
+        }""",
+        [list(path.read_bytes()), path.name, mime],
+    )
+    page.wait_for_timeout(1000)
+
+
 def test_dropping_the_video_on_the_page_opens_its_graph(painted, page):
     file = ROOT / "example_workflows" / "paintsundo_default.json"
     prompt, _, video = painted(file)
     page.evaluate("() => window.app.graph.clear()")
-    page.evaluate(
-        """async ([bytes, name]) => {
-            const blob = new Blob([new Uint8Array(bytes)], { type: "video/mp4" });
-            await window.app.handleFile(new File([blob], name, { type: "video/mp4" }));
-        }""",
-        [list(video.read_bytes()), video.name],
-    )
-    page.wait_for_timeout(1000)
+    drop(page, video, "video/mp4")
     assert set(page.evaluate(CONVERT)["output"]) == set(prompt)
+
+
+@pytest.mark.parametrize(
+    ("video_format", "mime"),
+    [
+        ("mp4 (h264)", "video/mp4"),
+        ("webm (vp9)", "video/webm"),
+        ("webm (av1)", "video/webm"),
+        ("webm (lossless)", "video/webm"),
+        ("png sequence", "image/png"),
+    ],
+)
+def test_page_finds_the_graph_beside_what_the_file_says_of_itself(page, tmp_path, video_format, mime):
+    converted = open_workflow(page, ROOT / "example_workflows" / "paintsundo_default.json")
+    metadata = video_files.metadata_texts(converted["output"], {"workflow": converted["workflow"]})
+    frames = torch.rand(2, 64, 80, 3)
+    if video_format == video_files.PNG_SEQUENCE:
+        names = video_files.save_png_sequence(frames, tmp_path / "frames", metadata)
+        path = tmp_path / "frames" / names[1]
+    else:
+        path = tmp_path / f"video{video_files.VIDEO_FORMATS[video_format].extension}"
+        video_files.encode_video(frames, path, Fraction(4), video_format, metadata=metadata)
+    assert describe(path).count("AI-simulated painting process") == 1
+    page.evaluate("() => window.app.graph.clear()")
+    drop(page, path, mime)
+    assert page.evaluate(CONVERT)["output"].keys() == converted["output"].keys()
