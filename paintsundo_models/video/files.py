@@ -24,6 +24,7 @@ from torch import Tensor
 
 from ..errors import VideoEncodingError
 from . import mark
+from .credentials import sign_file, signing_key
 from .frames import Frames, as_frames
 
 GIF_MAX_FPS = 50
@@ -189,7 +190,8 @@ def check_format(video_format: str, fps: Fraction | None = None) -> None:
 
     Raises:
         ValueError: no such format, or a frame rate that it cannot hold.
-        VideoEncodingError: the ffmpeg that it needs is missing, or lacks its encoder.
+        VideoEncodingError: the ffmpeg that it needs is missing, or lacks its encoder; or files are to be signed, and what
+            that needs is not there.
     """
     if video_format not in VIDEO_FORMATS:
         raise ValueError(f'Unknown format "{video_format}"; accepted are: {", ".join(VIDEO_FORMATS)}.')
@@ -197,6 +199,7 @@ def check_format(video_format: str, fps: Fraction | None = None) -> None:
         raise ValueError(f"A GIF plays at most {GIF_MAX_FPS} frames a second; got {float(fps):g}. Lower fps.")
     if video_format != PNG_SEQUENCE:
         VIDEO_FORMATS[video_format].output_options(DEFAULT_QUALITY, _ffmpeg_path())
+    signing_key()
 
 
 def _to_bytes(frame: Tensor) -> np.ndarray:
@@ -240,6 +243,7 @@ def encode_video(
         VideoEncodingError: ffmpeg is missing or failed; the message ends with its words.
     """
     check_format(video_format, fps)
+    key = signing_key()
     spec = VIDEO_FORMATS[video_format]
     frames = as_frames(frames)
     height, width = frames.height, frames.width
@@ -271,6 +275,8 @@ def encode_video(
                     + "\n".join(lines)
                 )
         mark.complete_file(part, statement)
+        if key is not None:
+            sign_file(part, statement, key)  # last: a signature holds for every byte before it
         _publish(part, path)
 
 
@@ -333,6 +339,8 @@ def _write_png(frame: Tensor, path: Path, metadata: dict[str, str], statement: m
     if statement is not None:
         mark.add_png_texts(texts, statement)
     Image.fromarray(_to_bytes(frame)).save(path, pnginfo=texts, compress_level=4)
+    if statement is not None and (key := signing_key()) is not None:
+        sign_file(path, statement, key)
 
 
 def save_png_sequence(

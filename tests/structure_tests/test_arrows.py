@@ -14,7 +14,7 @@ MODELS = ROOT / "paintsundo_models"
 COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (ROOT / name).rglob("*.py")]
 EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
-HEAVY = {"imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
+HEAVY = {"c2pa", "imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
 FACTS = {"constants", "errors", "layout", "operation_steps", "schedule"}
 ARROWS = {
     "constants": set(),
