@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 MAX_HOLD_SECONDS = 60
+MAX_VIDEO_SECONDS = 600
 
 # The Python of the portable Windows build does not search the folder of the script for modules.
 sys.path.insert(0, str(ROOT))
@@ -36,6 +37,17 @@ def hold_seconds(text: str) -> float:
         seconds = -1.0
     if not 0 <= seconds <= MAX_HOLD_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {MAX_HOLD_SECONDS}")
+    return seconds
+
+
+def video_seconds(text: str) -> float:
+    """A length that the last node takes; argparse shows the reason where it is none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_VIDEO_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to {MAX_VIDEO_SECONDS}")
     return seconds
 
 
@@ -73,14 +85,7 @@ def command_line() -> argparse.ArgumentParser:
         "--segment-prompt",
         help=f'what the frames between the keyframes show; keep it general (default: "{DEFAULT_SEGMENT_PROMPT}")',
     )
-    parser.add_argument(
-        "--hold",
-        type=hold_seconds,
-        default=2.0,
-        metavar="SECONDS",
-        help="how much longer the finished picture stays at the end (default: 2)",
-    )
-    parser.add_argument("--format", help='such as "mp4 (h264)", "webm (vp9)", "gif"')
+    add_video_options(parser)
     parser.add_argument("--cpu", action="store_true", help="use the CPU even where there is a GPU")
     parser.add_argument("--serve", action="store_true", help="start ComfyUI with this pack for use by hand")
     parser.add_argument("--port", type=int, default=8188, help="port for --serve (default: 8188)")
@@ -92,6 +97,32 @@ def command_line() -> argparse.ArgumentParser:
     )
     add_download_options(parser)
     return parser
+
+
+def add_video_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is chosen for the video alone: its times and its format."""
+    parser.add_argument(
+        "--hold",
+        type=hold_seconds,
+        default=2.0,
+        metavar="SECONDS",
+        help="how much longer the finished picture stays at the end (default: 2)",
+    )
+    parser.add_argument(
+        "--pace",
+        nargs="?",
+        metavar="HOW",
+        choices=("equal", "ease"),
+        const="equal",
+        help="an even pace, 30 seconds, as large as the picture (paintsundo_paced): equal (default), or ease, slower at both ends",
+    )
+    parser.add_argument(
+        "--duration",
+        type=video_seconds,
+        metavar="SECONDS",
+        help="how long the whole video lasts, at 24 frames a second (default: as its frames need; with --pace, 30)",
+    )
+    parser.add_argument("--format", help='such as "mp4 (h264)", "webm (vp9)", "gif"')
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 WORKFLOW = Path("example_workflows", "paintsundo_default.json")
 FAST_WORKFLOW = WORKFLOW.with_name("paintsundo_fast.json")
+PACED_WORKFLOW = WORKFLOW.with_name("paintsundo_paced.json")
 SINGLE_LOADER, MULTI_LOADER = "PaintsUndoSingleFrameLoader", "PaintsUndoMultiFrameLoader"
 TAGGER, KEYFRAMES, PAIRS = "PaintsUndoTagger", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
 INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
+PLAN = "PaintsUndoPlanSteps"
+PACES = {"equal": "equal change", "ease": "ease"}
+SMOOTH_FPS = 24  # of a video whose length is given
 
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
 PNG_SEQUENCE = "png sequence"
@@ -151,12 +155,20 @@ def _run(
         )
     checkpoints = pick_checkpoints(object_info)
     file = choose_workflow(options, checkpoints)
-    print(_describe(checkpoints, file, options.cpu or not has_accelerator(installation.python)))
+    print(
+        _describe(
+            checkpoints,
+            paints_fast(options, checkpoints),
+            options.cpu or not has_accelerator(installation.python),
+        )
+    )
     workflow = Workflow.load(root / file, object_info)
     data = png_bytes(picture)
     workflow.set_widget("LoadImage", "image", client.upload_image(data, upload_name(options.picture, data)))
+    if options.pace is not None and paints_fast(options, checkpoints):
+        take_fast_steps(workflow, Workflow.load(root / FAST_WORKFLOW, object_info))
     apply_options(workflow, options, checkpoints)
-    segments = segment_count(str(workflow.widget(KEYFRAMES, "operation_steps")))
+    segments = planned_segments(workflow, options)
     target = result_path(options, root, str(workflow.widget(VIDEO, "format")))
     prompt = workflow.to_prompt()
     progress = RunProgress(prompt, {KEYFRAMES: 10, INTERPOLATE: 10 * segments}, {INTERPOLATE: segments})
@@ -174,9 +186,34 @@ def _run(
     return _download(server, results, target), checkpoints
 
 
+def paints_fast(options: argparse.Namespace, checkpoints: Checkpoints) -> bool:
+    """Whether fewer steps are taken: for --fast, and for the demo, whose results it does not change, unless steps are given."""
+    return options.fast or (checkpoints.is_demo and options.steps is None)
+
+
 def choose_workflow(options: argparse.Namespace, checkpoints: Checkpoints) -> Path:
-    """Return the fast workflow for --fast, and for the demo, whose results it does not change, unless steps are given."""
-    return FAST_WORKFLOW if options.fast or (checkpoints.is_demo and options.steps is None) else WORKFLOW
+    """The workflow that the options ask for."""
+    if options.pace is not None:
+        return PACED_WORKFLOW
+    return FAST_WORKFLOW if paints_fast(options, checkpoints) else WORKFLOW
+
+
+def take_fast_steps(workflow: Workflow, fast: Workflow) -> None:
+    """Give a workflow the numbers of steps and the samplers of the fast one."""
+    for node_type in (KEYFRAMES, INTERPOLATE):
+        for widget in ("steps", "sampler_name"):
+            workflow.set_widget(node_type, widget, fast.widget(node_type, widget))
+
+
+def planned_segments(workflow: Workflow, options: argparse.Namespace) -> int:
+    """How many segments a run of the workflow will make.
+
+    Raises:
+        WorkflowError: what a node would refuse, in its words.
+    """
+    if options.pace is not None and options.operation_steps is None:
+        return int(workflow.widget(PLAN, "count")) + 1
+    return segment_count(str(workflow.widget(KEYFRAMES, "operation_steps")))
 
 
 def segment_count(operation_steps: str) -> int:
@@ -226,11 +263,13 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
         prompt = ""
         print("No tagger is installed, so nothing tells the model what the picture shows; --prompt can.")
     if prompt is None:
-        workflow.activate(
-            TAGGER
-        )  # in the bundled workflows it is bypassed, because many people have no tagger
+        workflow.activate(TAGGER)  # bypassed in the bundled workflows, because many people have no tagger
     else:
         workflow.mute(TAGGER)
+    if options.pace is not None and prompt is not None:
+        workflow.set_widget(PLAN, "prompt", prompt)
+    if options.pace is not None and options.operation_steps is not None:
+        workflow.mute(PLAN)
     for node_type, widget, value in (
         (KEYFRAMES, "prompt", prompt),
         (KEYFRAMES, "seed", options.seed),
@@ -240,6 +279,9 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
         (INTERPOLATE, "prompt", options.segment_prompt),
         (INTERPOLATE, "steps", options.steps),
         (VIDEO, "hold_last", options.hold),
+        (VIDEO, "pace", PACES.get(options.pace)),
+        (VIDEO, "duration", options.duration),
+        (VIDEO, "fps", None if options.duration is None else SMOOTH_FPS),
         (VIDEO, "format", _format(workflow, options)),
     ):
         if value is not None:
@@ -263,13 +305,13 @@ def _installed(names: list[str]) -> list[str]:
     return [name for name in names if name != NONE_FOUND]
 
 
-def _describe(checkpoints: Checkpoints, workflow: Path, is_cpu: bool) -> str:
+def _describe(checkpoints: Checkpoints, is_fast: bool, is_cpu: bool) -> str:
     if checkpoints.is_demo:
         about = (
             "Checkpoints: the small demo that comes with the pack, because the released ones are not installed.\n"
             "It knows simple drawings at a size of 128 x 192 pixels; the released ones paint far better."
         )
-        if workflow == FAST_WORKFLOW:
+        if is_fast:
             about += "\nIt runs with the settings of --fast, which cost it nothing; --steps 50 takes those of the default workflow."
         return about
     names = f"{checkpoints.single_frame} and {checkpoints.multi_frame}"

@@ -244,23 +244,24 @@ def painted(page, server):
 
 
 @pytest.mark.parametrize(
-    ("name", "frames"),
+    ("name", "frames", "fps"),
     [
-        ("paintsundo_demo", 114),
-        ("paintsundo_default", 114),
-        ("paintsundo_fast", 114),
-        ("paintsundo_native", 114),
-        ("paintsundo_segments", 69),
+        ("paintsundo_demo", 114, 4),
+        ("paintsundo_default", 114, 4),
+        ("paintsundo_fast", 114, 4),
+        ("paintsundo_native", 114, 4),
+        ("paintsundo_segments", 69, 4),
+        ("paintsundo_paced", 720, 24),
     ],
 )
-def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames):
+def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames, fps):
     prompt, _, file = painted(ROOT / "example_workflows" / f"{name}.json")
     assert (name in WITH_TAGGER) == (painter.TAGGER in {node["class_type"] for node in prompt.values()})
     stream = probe(ffprobe, file)
     assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
     assert (stream["width"], stream["height"]) == (SIZE, SIZE)
     assert int(stream["nb_read_frames"]) == frames
-    assert Fraction(stream["avg_frame_rate"]) == 4
+    assert Fraction(stream["avg_frame_rate"]) == fps
     decoded = decode(file).astype(int)
     assert decoded[0].min() >= 250, "the video begins with the white canvas"
     for shown in decoded[-1 - HOLD :]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from paintsundo_pack.nodes import NODES
 from paintsundo_pack.paintsundo_models.video import files as video_files
 
 from tools import painter
@@ -46,6 +47,7 @@ def object_info(single=(), multi=(), taggers=("(none found)",)):
 
 def options(**values):
     names = ("output", "seed", "steps", "operation_steps", "prompt", "segment_prompt", "hold", "format")
+    names += ("fast", "pace", "duration")
     return argparse.Namespace(**{name: values.get(name) for name in names})
 
 
@@ -83,10 +85,10 @@ def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
     ],
 )
 def test_demo_is_painted_fast_unless_steps_are_given(is_demo, fast, steps, is_fast):
-    given = argparse.Namespace(fast=fast, steps=steps)
+    given = argparse.Namespace(fast=fast, steps=steps, pace=None)
     chosen = painter.choose_workflow(given, painter.Checkpoints(is_demo, "a", "b"))
     assert chosen == (painter.FAST_WORKFLOW if is_fast else painter.WORKFLOW)
-    assert ("--steps 50" in painter._describe(painter.Checkpoints(is_demo, "a", "b"), chosen, False)) == (
+    assert ("--steps 50" in painter._describe(painter.Checkpoints(is_demo, "a", "b"), is_fast, False)) == (
         is_demo and is_fast
     )
 
@@ -149,6 +151,40 @@ def test_apply_options_all_given_reach_their_nodes():
     assert prompt[painter.INTERPOLATE] == {"prompt": "a tree", "steps": 20}
     assert prompt[painter.VIDEO] == {"hold_last": 3.5, "format": "gif"}
     assert painter.TAGGER not in prompt
+
+
+@pytest.fixture(scope="module")
+def paced():
+    """The bundled paced workflow after the command line's options, as the prompt's inputs by node type; and its segments."""
+    info = {name: {"input": {"required": {}}} for name in ("LoadImage", "JoinImageWithAlpha")}
+    info |= {node.define_schema().node_id: node.GET_NODE_INFO_V1() for node in NODES}
+
+    def after(**given):
+        workflow = Workflow.load(ROOT / painter.PACED_WORKFLOW, info)
+        chosen, checkpoints = options(**given), painter.Checkpoints(True, DEMO, DEMO)
+        assert painter.choose_workflow(chosen, checkpoints) == painter.PACED_WORKFLOW
+        painter.apply_options(workflow, chosen, checkpoints)
+        prompt = {node["class_type"]: node["inputs"] for node in workflow.to_prompt().values()}
+        return prompt, painter.planned_segments(workflow, chosen)
+
+    return after
+
+
+def test_pace_plans_the_steps_and_paces_the_video(paced):
+    prompt, segments = paced(pace="ease", duration=15.0, hold=1.0, prompt="a cat")
+    video, plan = prompt[painter.VIDEO], prompt[painter.PLAN]
+    assert (video["pace"], video["duration"], video["fps"], video["hold_last"]) == ("ease", 15, 24, 1)
+    assert (plan["spacing"], plan["prompt"]) == ("equal change", "a cat")
+    assert prompt[painter.KEYFRAMES]["operation_steps"] == ["12", 0]
+    assert segments == plan["count"] + 1 == 7
+    assert paced(pace="equal")[0][painter.VIDEO]["pace"] == "equal change"
+
+
+def test_operation_steps_take_the_place_of_the_plan(paced):
+    prompt, segments = paced(pace="equal", operation_steps="300, 999")
+    assert painter.PLAN not in prompt
+    assert prompt[painter.KEYFRAMES]["operation_steps"] == "300, 999"
+    assert segments == 3
 
 
 def test_apply_options_without_a_tagger_leaves_it_out(capsys):
@@ -272,6 +308,8 @@ def run_paint(*arguments, **environment):
         (["--what-is", "x.mp4", "x.png"], "give one of PICTURE"),
         (["no such.png"], "no file no such.png"),
         (["x.png", "--hold", "-1"], "'-1' is no number of seconds from 0 to 60"),
+        (["x.png", "--duration", "0"], "'0' is no number of seconds up to 600"),
+        (["x.png", "--pace", "fast"], "invalid choice: 'fast'"),
         (["x.png", "--hold", "long"], "'long' is no number of seconds from 0 to 60"),
     ],
 )
