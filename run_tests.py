@@ -24,7 +24,7 @@ from tools.installation import Installation, ensure_installation  # noqa: E402
 from tools.pinned_comfyui import work_folder  # noqa: E402
 from tools.programs import PACKAGES, find_program, missing_libraries  # noqa: E402
 
-# A few tests are done before a second process has imported ComfyUI; all of them take half the time in two.
+# Two processes halve the time of all tests. For a few tests one is faster: a second one first has to import ComfyUI.
 TWO_PROCESSES = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 
 DESCRIPTION = """\
@@ -140,7 +140,7 @@ def type_settings(installation: Installation) -> Path:
 
 
 def install_system_packages() -> None:
-    """Install the browser, ffmpeg and the libraries that some tests need, where that is possible and asked of nobody.
+    """Install the browser, ffmpeg and the libraries that some tests need, where no one has to be asked for a password.
 
     That is on Linux with apt, as root or in CI. Elsewhere the tests that need them skip themselves and say so; in CI
     they fail instead.

@@ -24,7 +24,7 @@ LARGE = 2000  # bytes from which a file lies on the CDN
 
 
 def released_files():
-    """What the hub has, with the names of the released files and next to no weights: {"owner/name": {name: bytes}}."""
+    """The files on the hub, {"owner/name": {name: bytes}}: the released names, with small contents."""
     files = {
         "lllyasviel/misc": {
             "wd-v1-4-moat-tagger-v2.onnx": b"onnx" * 5000,
@@ -75,7 +75,7 @@ class Hub:
         }
 
     def forget(self):
-        """No troubles any more, and nothing asked."""
+        """Forget all faults and all requests."""
         self.troubles.clear()
         self.claimed_sizes.clear()
         self.asked.clear()
@@ -162,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_file(data)
 
     def answer(self, status, headers=(), body=b""):
-        """A whole answer."""
+        """Send a complete answer."""
         self.send_response(status)
         for key, value in dict(headers).items():
             self.send_header(key, value)
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_file(self, data, *, count=None, takes_range=True):
-        """The file, or what is wanted of it; with `count` only so many bytes of what the header promises."""
+        """Send the file or the requested range; with `count`, stop after that many bytes."""
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "") if takes_range else None
         start = int(wanted[1]) if wanted else 0
         self.send_response(206 if wanted else 200)
@@ -201,7 +201,7 @@ def breaks_after(count):
 
 
 def stalls_after(count):
-    """Nothing more comes, and the connection stays open."""
+    """The answer stops in the middle, and the connection stays open."""
 
     def happen(handler, data):
         handler.send_file(data, count=count)
@@ -213,13 +213,13 @@ def stalls_after(count):
 
 
 def sends_a_wrong_byte(handler, data):
-    """One byte in the middle is another."""
+    """One byte in the middle is wrong."""
     middle = len(data) // 2
     handler.send_file(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
 
 
 def sends_all_of_it_always(handler, data):
-    """The server knows no ranges."""
+    """The server ignores the Range header and sends the whole file."""
     handler.send_file(data, takes_range=False)
 
 

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 _spec = importlib.util.spec_from_file_location("conftest", Path(__file__).parents[1] / "conftest.py")
-_spec.loader.exec_module(importlib.util.module_from_spec(_spec))  # ComfyUI and the pack on their paths
+_spec.loader.exec_module(
+    importlib.util.module_from_spec(_spec)
+)  # puts ComfyUI on the path and loads the pack
 
 import comfy.model_management as mm  # noqa: E402
 import torch  # noqa: E402

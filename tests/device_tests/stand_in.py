@@ -35,11 +35,11 @@ SLOW_IN_HALF = {
 READS = {aten._local_scalar_dense.default, aten.item.default, aten.is_nonzero.default}
 
 waits: collections.Counter[str] = collections.Counter()
-"""How often each line of Python read a number of the device, for which it has to wait."""
+"""How often each line of Python read a number from the device. On a GPU, each time the CPU waits for it."""
 
 
 class StandInTensor(torch.Tensor):
-    """A tensor of the device; `raw` is its contents, a CPU tensor."""
+    """A tensor that says it is on the stand-in device; the CPU tensor `raw` holds its numbers."""
 
     __torch_function__ = torch._C._disabled_torch_function_impl
     raw: torch.Tensor
@@ -64,7 +64,7 @@ class StandInTensor(torch.Tensor):
 
 
 class OnDevice(TorchDispatchMode):
-    """Context in which the device is there."""
+    """Context in which tensors can be made on the stand-in device."""
 
     def __init__(self):
         super().__init__()
@@ -83,7 +83,7 @@ class OnDevice(TorchDispatchMode):
 
 
 class FromNumbers(TorchFunctionMode):
-    """torch.tensor(numbers, device=...) fills its tensor where no dispatch mode sees it."""
+    """Move the result of torch.tensor(numbers, device=...) to the device: a dispatch mode does not see that call."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -98,7 +98,7 @@ def is_ours(device):
 
 
 def compute(func, args, kwargs):
-    """Do an operation on the contents; raise where tensors of both devices meet, as CUDA does."""
+    """Run an operation on the CPU tensors inside; raise if it mixes tensors of both devices, as CUDA does."""
     if func is aten._has_compatible_shallow_copy_type.default:
         return not any(isinstance(tensor, StandInTensor) for tensor in args)
     tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
@@ -134,7 +134,7 @@ def compute(func, args, kwargs):
 
 
 def written_arguments(func, args, kwargs):
-    """The tensors of the device that an operation writes into, which it returns as they came."""
+    """Yield the tensors that an operation writes into: it has to return these very objects."""
     for index, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
             value = kwargs.get(argument.name, args[index] if index < len(args) else None)
@@ -143,14 +143,14 @@ def written_arguments(func, args, kwargs):
 
 
 def caller():
-    """The innermost line of the host or the pack."""
+    """Return the file and line of ComfyUI or the pack that ran the operation."""
     for frame in reversed(traceback.extract_stack()):
         if "/comfy/" in frame.filename or "/paintsundo_models/" in frame.filename:
             return f"{frame.filename}:{frame.lineno}"
     return "?"
 
 
-# What torch itself makes and fills in C++, where no mode sees it.
+# Two operations that torch calls from C++, where no dispatch mode sees them.
 _library = torch.library.Library("aten", "IMPL")
 
 
@@ -172,7 +172,7 @@ def make_host_compute_here(weights_stay_on_cpu):
     """Let ComfyUI's memory management know the device as a GPU of 8 GB that does half precision.
 
     Args:
-        weights_stay_on_cpu: as with --lowvram on a card that is full: each layer's weights come when they are used.
+        weights_stay_on_cpu: as with --lowvram on a full card: the weights of each layer are copied to the device when it runs.
     """
     import comfy.model_management as mm
     from comfy.model_patcher import ModelPatcher

@@ -1,4 +1,4 @@
-"""Both models on a device other than the CPU. A stand-in: where a GPU is there, this still runs without it."""
+"""Both models on a device other than the CPU. It is a stand-in also on a machine with a GPU."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ RUNS = ("fp32 all", "fp16 all", "fp32 low")
 
 @pytest.fixture(scope="module")
 def reports(seeded_checkpoints):
-    """What chain.py says of each run. One process for all: most of its time goes into starting."""
+    """The reports of chain.py, by run. One process does all runs, because starting it takes long."""
     folders = [str(folder) for folder in seeded_checkpoints.values()]
     command = [sys.executable, str(CHAIN), *folders, *RUNS]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)

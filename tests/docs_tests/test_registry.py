@@ -1,4 +1,4 @@
-"""What the registry reads of the repository: pyproject.toml, the list of files, the pictures; and versions said twice."""
+"""What the registry reads: pyproject.toml, the list of files, the pictures. And versions that several files name."""
 
 import re
 import subprocess
@@ -39,7 +39,7 @@ def git(*arguments):
 
 @pytest.fixture(scope="module")
 def packed():
-    """The files that the registry's package holds: those in git that .comfyignore, a list in git's syntax, leaves."""
+    """The files of the registry's package: all files in git without those of .comfyignore, which has the syntax of .gitignore."""
     return git("ls-files") - git("ls-files", "--cached", "--ignored", "--exclude-from=.comfyignore")
 
 

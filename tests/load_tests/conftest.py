@@ -16,7 +16,7 @@ FRAMES = 2  # enough to run every layer of the 3D UNet
 
 
 class Folder:
-    """A copy of a checkpoint folder whose files may be replaced; what is not replaced takes no space."""
+    """A copy of a checkpoint folder, made of hard links; a test may replace its files."""
 
     def __init__(self, path: Path, source: Path):
         self.path = path

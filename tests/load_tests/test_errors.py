@@ -1,4 +1,4 @@
-"""Whatever is wrong with a checkpoint, its user reads what was found, what was expected and what to do; and nothing is left over."""
+"""The message for each fault of a checkpoint: what was found, what was expected, what to do. A failed load frees its memory."""
 
 import gc
 import json
@@ -228,7 +228,7 @@ DETECTORS = {
 
 
 class Recording(dict):
-    """Notes which tensors are read."""
+    """Record which tensors are read."""
 
     def __init__(self, tensors):
         super().__init__(tensors)

@@ -215,7 +215,7 @@ def test_the_packs_folder_is_the_hosts_and_lists_only_weights():
 
 
 def test_own_folder_comes_before_those_of_extra_model_paths(tmp_path, monkeypatch):
-    """New files go to the first, and a download's cache is no place for them."""
+    """New files go to the first folder that is not the cache of a download."""
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
     monkeypatch.setitem(
         folder_paths.folder_names_and_paths, folders.FOLDER_KEY, ([str(tmp_path / "hub")], set())

@@ -119,7 +119,7 @@ def test_shards_with_an_index_and_a_half_precision_variant_are_joined(kind, copy
     tensors = folder.tensors("unet")
     folder.file("unet").unlink()
     names = sorted(tensors)
-    shards = {"a": names[::2], "b": names[1::2]}  # neither has all that tells what it is
+    shards = {"a": names[::2], "b": names[1::2]}  # neither shard alone shows which model it is
     for i, chosen in enumerate(shards.values(), start=1):
         folder.write(
             "unet",

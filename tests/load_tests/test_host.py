@@ -42,7 +42,7 @@ def test_loader_that_the_host_could_not_call_is_refused(checkpoints):
 def test_vae_computes_in_what_its_device_is_good_at(
     kind, weight_dtype, dtype, device_can, seeded_checkpoints, monkeypatch
 ):
-    """The widget's choice stands where the device computes in it; elsewhere the host chooses: GTX 16, CPUs, old Macs."""
+    """weight_dtype is used if the device computes in it. If not (GTX 16, CPUs, old Macs), ComfyUI chooses."""
     for name in ("should_use_fp16", "should_use_bf16"):
         monkeypatch.setattr(comfy.model_management, name, lambda *args, **kwargs: device_can)
     vae = LOADERS[kind](seeded_checkpoints[kind.replace("-", "_")], weight_dtype)[2]
@@ -54,7 +54,7 @@ def test_vae_computes_in_what_its_device_is_good_at(
 
 
 def test_request_for_memory_does_not_depend_on_the_attention(seeded_checkpoints, monkeypatch):
-    """The host's formula for attention in pieces would ask for 16 GB a segment, and unload everything else for it."""
+    """ComfyUI's formula for split attention would ask for 16 GB a segment, and unload all other models for that."""
     model = loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp16")[0].model
     asked = []
     for is_fused in (True, False):

@@ -1,4 +1,4 @@
-"""Loading holds no checkpoint twice: anonymous memory stays near the size of the weights, as mapped pages of the file cost none.
+"""Loading keeps one copy of the weights: the memory of the process grows by little more than their size.
 
 Run as a program (conftest.py, folder with both models), this file prints for every part what it took.
 """
@@ -98,7 +98,7 @@ class Peak:
 
     def __exit__(self, *_):
         self.is_on = False
-        self.thread.join()  # before anything is subtracted, or it would set the whole process's memory against the rest
+        self.thread.join()  # it must not write to self.bytes after the subtraction below
         self.bytes = max(self.bytes, self.now()) - self.first
 
 
@@ -119,9 +119,17 @@ def main(conftest, folder):
 
     taken = {}
     jobs = [
-        (SINGLE_FRAME, loading.text_encoder, torch.float16),  # first: it warms up what all share
+        (
+            SINGLE_FRAME,
+            loading.text_encoder,
+            torch.float16,
+        ),  # first, because the first load also pays for what all loads share
         (SINGLE_FRAME, loading.single_frame_model, torch.float16),
-        (SINGLE_FRAME, loading.image_vae, torch.float32),  # the host itself makes it so before it narrows it
+        (
+            SINGLE_FRAME,
+            loading.image_vae,
+            torch.float32,
+        ),  # ComfyUI builds this VAE in float32 and converts it afterwards
         (MULTI_FRAME, loading.multi_frame_model, torch.float16),
         (MULTI_FRAME, loading.multi_frame_model, torch.float8_e4m3fn),
         (MULTI_FRAME, loading.text_encoder, torch.float16),

@@ -12,7 +12,7 @@ from paintsundo_pack.paintsundo_models.checkpoints.files import read_checkpoint,
 from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 
 COMMAND = Path(__file__).resolve().parents[2] / "tools" / "pack_checkpoint.py"
-# Runs the command several times in one process, and says what it gave.
+# Run the command several times in one process, and print the results.
 MANY = """
 import contextlib, io, json, runpy, sys
 main = runpy.run_path(sys.argv[1])["main"]

@@ -151,7 +151,7 @@ def test_image_encoder(released, layout):
 
 @pytest.mark.parametrize("kind", list(NAMES))
 def test_configs_of_the_real_checkpoints_change_nothing(kind, released, golden):
-    """What their config.json say, the shapes say too (or the stale in_channels of one, which is not believed)."""
+    """The shapes give the values of config.json, but for in_channels of one part, which is wrong there and not used."""
     configs = golden.released()["configs"]
     parts = released[kind].parts
 

@@ -119,7 +119,7 @@ def test_guidance_and_window_change_the_segment_and_leave_their_input_alone(mult
 
 @torch.inference_mode()
 def test_guidance_over_no_interval_equals_cfg_1(multi_frame, squares):
-    """Outside its interval the negative branch neither acts nor runs."""
+    """Outside the interval of guidance the negative branch does not run."""
     model, clip, vae, clip_vision = multi_frame
     off = Guidance.execute(model, rescale=0.0, start=1.0, end=1.0).args[0]
     settings = [SamplerSettings(5, 2, cfg, "euler", "simple") for cfg in (7.5, 1.0)]
@@ -229,7 +229,7 @@ def test_keyframes_refuse_the_objects_of_another_model(single_frame, multi_frame
 
 @torch.inference_mode()
 def test_hosts_own_sampler_refuses_the_prompt_of_the_other_clip(single_frame, multi_frame, pictures):
-    """The conditioning nodes see no MODEL, so this is where it comes out."""
+    """The conditioning nodes get no MODEL, so the fault is found when sampling starts."""
     model, _, vae = single_frame
     foreign = encode_prompt(multi_frame[1], "1girl")
     picture = keyframes.encode_picture(vae, pictures[:1], 128, 64)
@@ -265,7 +265,7 @@ def test_keyframes_take_a_model_whose_process_a_node_changed(single_frame, pictu
 
 
 def overflowing(model, vae, place):
-    """The two objects with one of them giving no numbers."""
+    """Return the two objects, one of them changed to give NaN."""
     if place == "sampling":
         model = model.clone()
         model.set_model_sampler_post_cfg_function(lambda args: args["denoised"] * float("nan"))

@@ -14,6 +14,6 @@ def test_network_is_captured_without_a_graph_break(seeded_checkpoints):
     inputs = (x, torch.tensor([500.0]), torch.randn(1, 77, 48, generator=generator))
     tokens = torch.randn(1, 2, 20, 40, generator=generator)
     more = {"image_context": network.project_images(tokens), "fs": torch.tensor([3])}
-    # "eager" runs the captured graph as it is: what is asked is whether there is one
+    # "eager" runs the captured graph without compiling it; the test asks only whether one graph is captured
     compiled = torch.compile(network, fullgraph=True, backend="eager")
     assert (compiled(*inputs, **more) - network(*inputs, **more)).abs().max() < 1e-5

@@ -1,4 +1,4 @@
-"""After a chain the host can have all memory back: nothing here keeps a network loaded, or alive."""
+"""After a chain the host can have all memory back: the pack keeps no network loaded or referenced."""
 
 import gc
 import weakref

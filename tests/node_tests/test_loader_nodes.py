@@ -74,7 +74,7 @@ def test_save_refuses_to_overwrite_and_to_leave_its_folder(models):
 
 @pytest.mark.parametrize("node", [*LOADERS.values(), SaveCheckpoint])
 def test_unknown_checkpoint_is_explained_before_anything_runs(node, models):
-    assert node.validate_inputs(checkpoint=None) is True  # linked: known only when it runs
+    assert node.validate_inputs(checkpoint=None) is True  # a linked input has no value yet
     for name in ("gone", NONE_FOUND):
         said = node.validate_inputs(checkpoint=name)
         assert name in said
@@ -113,5 +113,5 @@ def test_replaced_checkpoint_is_loaded_anew(name, models):
 
 @pytest.mark.parametrize("node", LOADERS.values())
 def test_linked_checkpoint_is_not_loaded_anew_each_time(node):
-    """The host asks before it knows what comes over the link."""
+    """ComfyUI validates a linked input before its value is known."""
     assert node.fingerprint_inputs(checkpoint=None, weight_dtype="default") == ""

@@ -1,4 +1,4 @@
-"""What the model nodes show: their results, and what was cut off where anything was; the models are stood in for."""
+"""What the model nodes show: their results, and what was cut off where anything was; small stand-ins take the place of the models."""
 
 import folder_paths
 import pytest

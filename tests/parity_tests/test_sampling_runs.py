@@ -101,7 +101,7 @@ def original_step(x_t, denoised, a, a_next, k, k_next, noise):
 
 @pytest.mark.parametrize("steps", range(1, 101))
 def test_ddim_equals_float64_reference_at_every_step_count(steps):
-    """Against a denoiser known in closed form, so that only the sampler's arithmetic is on trial."""
+    """Against a denoiser known in closed form, so that only the sampler's arithmetic can be wrong."""
     sampling = ScaledZeroSNRSampling()
     target = torch.linspace(-1, 1, 64).reshape(1, 4, 1, 4, 4)
 

@@ -1,4 +1,4 @@
-"""A real ComfyUI with the pack and small seeded checkpoints, and the programs that look at what comes out."""
+"""A real ComfyUI with the pack and small seeded checkpoints, and a tagger, for the tests of this folder."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ from tools.seeded_checkpoint import write_seeded_checkpoints
 from tools.server import ComfyServer
 
 ROOT = Path(__file__).resolve().parents[2]
-# An odd name: nothing in the pack may depend on what its folder is called.
+# An unusual name, because nothing in the pack may depend on the name of its folder.
 PACK_FOLDER = "my pack (v2)"
 
 

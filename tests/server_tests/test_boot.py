@@ -23,7 +23,7 @@ def pack_nodes(server):
     return {node_id for node_id, node in info.items() if node["python_module"] == ODD_MODULE}
 
 
-# What ComfyUI has imported when it comes to custom nodes, then what it does with this one; prints processor seconds.
+# Import what ComfyUI imports before custom nodes, then load this pack as it does; print the processor seconds of the latter.
 TIMED_IMPORT = """
 import asyncio, importlib.util, sys, time
 pack, launcher, comfyui = sys.argv.pop(), sys.argv.pop(), sys.argv.pop()

@@ -60,9 +60,7 @@ def picture(server):
     return quarters()
 
 
-@pytest.fixture(
-    scope="module"
-)  # an open Playwright keeps an event loop that other tests' asyncio.run() stumbles over
+@pytest.fixture(scope="module")  # while Playwright is open, asyncio.run() of other tests fails
 def page(server, chromium, installed_tagger, picture):
     """ComfyUI's own page in a headless browser."""
     from playwright.sync_api import sync_playwright
@@ -73,7 +71,9 @@ def page(server, chromium, installed_tagger, picture):
         tab.goto(server.url)
         tab.wait_for_function(IS_READY, timeout=60_000)
         tab.wait_for_timeout(1000)
-        tab.evaluate("() => window.app.canvas.stopRendering()")  # nobody looks, and it takes half a core
+        tab.evaluate(
+            "() => window.app.canvas.stopRendering()"
+        )  # drawing takes half a core, and the tests need none
         yield tab
         browser.close()
 
@@ -270,7 +270,7 @@ def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames, fps):
 
 @pytest.fixture
 def segments_prompt(server):
-    """The workflow with every keyframe and segment as a node of its own, in API format."""
+    """The workflow with one node for every keyframe and segment, in API format."""
     file = ROOT / "example_workflows" / "paintsundo_segments.json"
     return Workflow.load(file, server.client.object_info()).to_prompt()
 
@@ -295,7 +295,7 @@ def needs(nodes, key):
 
 
 def test_another_keyframe_leaves_the_segments_away_from_it_as_they_are(segments_prompt):
-    """So the host takes them from its cache."""
+    """ComfyUI then takes those segments from its cache."""
     nodes = segments_prompt
     keyframes = {
         node["inputs"]["operation_step"]: key

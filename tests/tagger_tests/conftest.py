@@ -29,7 +29,7 @@ def write_model(path, inputs, probabilities):
     """Write a tagger: for an input (1, size, size, 3) it gives the probabilities of the nearest known input."""
     size = inputs.shape[1]
     known = inputs.reshape(len(inputs), -1) / 255
-    # |x - k|^2 is least where x.k - |k|^2 / 2 is greatest.
+    # The nearest k has the smallest |x - k|^2, which is the largest x.k - |k|^2 / 2.
     constants = {
         "scale": np.float32(1 / 255),
         "known": known.T.copy(),
@@ -75,7 +75,7 @@ def write_golden_tagger(folder):
 
 @pytest.fixture
 def tagger_path(tmp_path):
-    """Path of an ONNX file in a folder of its own, with its tag list beside it."""
+    """Path of an ONNX file; its tag list lies beside it, and nothing else."""
     folder = tmp_path / "tagger"
     folder.mkdir()
     return write_golden_tagger(folder)

@@ -19,7 +19,7 @@ SINGLE = "paints_undo_single_frame"
 
 @pytest.fixture
 def comfyui(tmp_path):
-    """What the commands take for a ComfyUI; nothing of it runs."""
+    """A folder that looks like a ComfyUI to the commands; nothing in it runs."""
     (tmp_path / "comfy").mkdir()
     (tmp_path / "main.py").touch()
     return tmp_path
@@ -123,7 +123,7 @@ def test_download_through_a_proxy(paint, hub, models):
 def test_download_onto_a_disk_that_takes_no_more(paint, hub, models):
     import resource
 
-    limit = 300_000  # of a single file, which writing sees as it sees a full disk
+    limit = 300_000  # bytes a file may have: writing more fails like writing to a full disk
     code, said = paint(
         "--download",
         "single-frame",

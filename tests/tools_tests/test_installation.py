@@ -1,4 +1,4 @@
-"""Finding and making the host: the parts that decide, and the stages that an interruption must not break."""
+"""Finding or making a ComfyUI: which one is taken, and stages that go on after an interruption."""
 
 import json
 import subprocess

@@ -59,7 +59,7 @@ DEMO = painter.DEMO_NAME
     [
         (["mine", DEMO], ["other", DEMO], (False, "mine", "other")),
         ([DEMO], [DEMO], (True, DEMO, DEMO)),
-        # Half of the released pair would paint nothing with half of another.
+        # The models of two different pairs do not work together.
         (["mine", DEMO], [DEMO], (True, DEMO, DEMO)),
         (["mine"], ["other"], (False, "mine", "other")),
     ],

@@ -117,7 +117,7 @@ def test_load_picture_exif_rotation_is_carried_out(tmp_path, orientation, size):
     picture().save(tmp_path / "rotated.jpg", exif=exif)
     loaded = load_picture(tmp_path / "rotated.jpg")
     assert loaded.size == size
-    corners = {3: (35, 15), 6: (15, 5), 8: (15, 35)}  # where the orange half has gone
+    corners = {3: (35, 15), 6: (15, 5), 8: (15, 35)}  # a point in the orange half after each rotation
     assert_near(np.array(loaded.getpixel(corners[orientation])), ORANGE, 30)
 
 
@@ -168,7 +168,7 @@ def frames(count):
 
 @pytest.fixture(params=["video", "gif", "sequence"])
 def played(request, tmp_path):
-    """The files of a playing thing of 30 frames at 10 frames a second."""
+    """Files of moving pictures: 30 frames at 10 frames a second."""
     if request.param == "video":
         path = tmp_path / "a.mp4"
         options = {"codec": "libx264rgb", "pix_fmt_out": "rgb24", "output_params": ["-crf", "0"]}

@@ -24,7 +24,7 @@ def target(tmp_path):
 
 @pytest.fixture
 def without_links(monkeypatch):
-    """Windows without developer mode."""
+    """Refuse links, as Windows does without developer mode."""
 
     def refuse(*_, **__):
         raise OSError("A required privilege is not held by the client")

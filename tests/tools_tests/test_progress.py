@@ -1,4 +1,4 @@
-"""The messages of a run -> how far it is."""
+"""How far a run is, from the messages of the server."""
 
 import pytest
 

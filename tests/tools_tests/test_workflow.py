@@ -1,4 +1,4 @@
-"""Saved graphs -> prompts, on graphs made by hand; the whole converter is compared with the page's own elsewhere."""
+"""Saved graphs -> prompts, on small graphs. server_tests/test_workflows.py compares the converter with the page."""
 
 import pytest
 

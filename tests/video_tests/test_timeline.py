@@ -1,4 +1,4 @@
-"""Order, trimming, exact ends and holds of the frames; each frame of a test is a grey of its own."""
+"""Order, trimming, exact ends and holds of the frames; each frame of a test has another grey, by which it is known."""
 
 from fractions import Fraction
 
@@ -54,7 +54,7 @@ def test_segments_joined_into_one_batch_are_told_apart(segments):
 
 
 def test_entries_of_a_list_are_segments_as_they_are():
-    """As frame interpolation makes them: twice as long, and still one segment each."""
+    """Frame interpolation makes each segment twice as long; each stays one segment."""
     doubled = [segment(0, 32), segment(31, 32)]
     assert greys(timeline.join_segments(doubled)) == list(range(63))
     assert greys(timeline.join_segments(doubled, "as reference")) == list(range(62))

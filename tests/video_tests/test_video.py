@@ -21,7 +21,7 @@ PIXELS = {
     "webm (lossless)": "gbrp",
     "gif": "bgra",
 }
-# JSON in a workflow can hold anything; these are what metadata formats trip over.
+# Characters and numbers of a workflow that are special in some format of metadata.
 WORKFLOW = {"nodes": [{"title": 'a = b; # {"\\ é \n ] }'}], "number": float("nan")}
 
 

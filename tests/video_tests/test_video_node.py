@@ -35,7 +35,7 @@ def output(tmp_path, monkeypatch):
 
 @pytest.fixture
 def segments():
-    """Two segments of 4 frames that darken the picture to the canvas' place: 7 frames without the shared one."""
+    """Two segments of 4 frames that get darker; the shared frame once, they are 7 frames."""
     greys = torch.linspace(0.2, 0.8, 7)
     return [torch.ones(4, 64, 80, 3) * greys[i : i + 4, None, None, None] for i in (0, 3)]
 
@@ -117,7 +117,7 @@ def webm_texts(data):
 
 
 def first_json(text):
-    """What is left when, as the page does, the end is found by counting braces, strings or not."""
+    """Cut a text where the page does: it counts braces, also those inside strings."""
     depth = 0
     for i, character in enumerate(text):
         depth += {"{": 1, "}": -1}.get(character, 0)
