@@ -8,12 +8,15 @@ from .change_mask import ChangeMask
 from .download_models import Download
 from .full_size import FullSize
 from .interpolate_keyframes import Interpolate, InterpolationConditioning
+from .join_segments import JoinSegments
 from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
+from .merge_keyframes import MergeKeyframes
 from .multi_frame_sampling import DDIMSampler, Guidance, TemporalWindowNode, TrailingScheduler
 from .plan_steps import PlanSteps
 from .predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
 from .stage_sheet import StageSheet
 from .tag_picture import Tagger
+from .variants import Variants
 
 NODES: list[type[io.ComfyNode]] = [
     SingleFrameLoader,
@@ -21,10 +24,12 @@ NODES: list[type[io.ComfyNode]] = [
     SaveCheckpoint,
     Download,
     Tagger,
+    Variants,
     PlanSteps,
     KeyframeConditioning,
     PredictKeyframe,
     PredictKeyframes,
+    MergeKeyframes,
     ArrangeKeyframes,
     KeyframePairs,
     InterpolationConditioning,
@@ -33,6 +38,7 @@ NODES: list[type[io.ComfyNode]] = [
     Guidance,
     TemporalWindowNode,
     Interpolate,
+    JoinSegments,
     AssembleVideo,
     FullSize,
     StageSheet,

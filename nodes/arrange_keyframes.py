@@ -3,6 +3,7 @@
 import torch
 from comfy_api.latest import io, ui
 
+from ..paintsundo_models import per_segment
 from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED, SEED_MAX
 from ..paintsundo_models.pictures import inputs, resizing
 from .previews import box_of, cut_shown
@@ -104,6 +105,34 @@ class KeyframePairs(io.ComfyNode):
                         "the same number gives the same video. No number is better than another."
                     ),
                 ),
+                io.String.Input(
+                    "seeds",
+                    default="",
+                    optional=True,  # optional, because prompts saved by older versions of the pack lack it
+                    tooltip=(
+                        'One seed for each pair, from the finished picture to the canvas, such as "123, -, 7": "-" keeps the '
+                        "pair's counted seed. Change one to make only that segment another way. Empty: the seeds are counted up."
+                    ),
+                ),
+                io.String.Input(
+                    "prompts",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip=(
+                        'One prompt on each line, one for each pair; "-" is the general prompt. Connect the output prompt to '
+                        "Interpolate Keyframes. Empty: the general prompt for all."
+                    ),
+                ),
+                io.String.Input(
+                    "steps",
+                    default="",
+                    optional=True,
+                    tooltip=(
+                        'Sampling steps for each pair, 1 to 1000, such as "50, 50, 20"; "-" means 50. Connect the output steps to '
+                        "Interpolate Keyframes. Empty: 50 for all."
+                    ),
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -119,13 +148,41 @@ class KeyframePairs(io.ComfyNode):
                 io.Int.Output(
                     display_name="seed",
                     is_output_list=True,
-                    tooltip="List: one seed for each pair, counting up from the seed widget.",
+                    tooltip="List: one seed for each pair, counting up from the seed widget, or from seeds.",
+                ),
+                io.String.Output(
+                    display_name="prompt",
+                    is_output_list=True,
+                    tooltip="List: one prompt for each pair, for Interpolate Keyframes.",
+                ),
+                io.Int.Output(
+                    display_name="steps",
+                    is_output_list=True,
+                    tooltip="List: the sampling steps for each pair, for Interpolate Keyframes.",
+                ),
+                io.Image.Output(
+                    display_name="keyframes",
+                    tooltip="The keyframes, unchanged: once for each entry where the seed is a list. For Assemble Painting Video, "
+                    "which makes one video of each.",
                 ),
             ],
         )
 
     @classmethod
-    def execute(cls, keyframes: io.Image.Type, seed: int) -> io.NodeOutput:
+    def validate_inputs(
+        cls, seeds: str | None = None, prompts: str | None = None, steps: str | None = None
+    ) -> bool | str:
+        # None: the input is linked, and its value is known only when the node runs.
+        try:
+            per_segment.check_counts(seeds or "", prompts or "", steps or "")
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls, keyframes: io.Image.Type, seed: int, seeds: str = "", prompts: str = "", steps: str = ""
+    ) -> io.NodeOutput:
         keyframes = inputs.composite_on_white(keyframes)
         if len(keyframes) < 2:
             raise ValueError(
@@ -133,5 +190,12 @@ class KeyframePairs(io.ComfyNode):
                 "include_canvas in Arrange Keyframes, or predict more than one operation step."
             )
         pictures = list(keyframes.split(1))
-        seeds = [(seed + i) % (SEED_MAX + 1) for i in range(len(pictures) - 1)]
-        return io.NodeOutput(pictures[:-1], pictures[1:], seeds)
+        count = len(pictures) - 1
+        return io.NodeOutput(
+            pictures[:-1],
+            pictures[1:],
+            per_segment.seeds_of_segments(seeds, seed, count),
+            per_segment.prompts_of_segments(prompts, count),
+            per_segment.steps_of_segments(steps, count),
+            keyframes,
+        )

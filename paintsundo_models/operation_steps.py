@@ -5,8 +5,8 @@ import re
 from .constants import DEFAULT_OPERATION_STEPS, OPERATION_STEP_MAX
 
 
-def parse_operation_steps(text: str) -> list[int]:
-    """Return the operation steps in a text such as "400, 600, 999", sorted and without repetitions.
+def read_operation_steps(text: str) -> list[int]:
+    """Return the operation steps in a text such as "400, 600, 999", in the order of the text.
 
     Args:
         text: whole numbers from 0 to 999, separated by commas (also "，" and "、"), semicolons or white space.
@@ -25,4 +25,9 @@ def parse_operation_steps(text: str) -> list[int]:
                 f"{word!r} is no operation step. Write whole numbers from 0 (the finished picture) to "
                 f"{OPERATION_STEP_MAX} (the first stroke), separated by commas."
             )
-    return sorted({int(word) for word in words})
+    return [int(word) for word in words]
+
+
+def parse_operation_steps(text: str) -> list[int]:
+    """Return the operation steps in a text, sorted and without repetitions; see read_operation_steps."""
+    return sorted(set(read_operation_steps(text)))

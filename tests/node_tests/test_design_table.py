@@ -67,7 +67,21 @@ DESIGN = {
         },
         ["IMAGE"],
     ),
-    "PaintsUndoKeyframePairs": ({"keyframes": "IMAGE", "seed": "INT"}, ["IMAGE", "IMAGE", "INT"]),
+    "PaintsUndoVariants": ({"seed": "INT", "count": "INT", "image": "IMAGE"}, ["INT", "IMAGE"]),
+    "PaintsUndoMergeKeyframes": (
+        {
+            "keyframes": "IMAGE",
+            "operation_steps": "STRING",
+            "own_keyframes": "IMAGE",
+            "own_operation_steps": "STRING",
+        },
+        ["IMAGE", "STRING"],
+    ),
+    "PaintsUndoJoinSegments": ({f"segment_{number}": "IMAGE" for number in range(1, 9)}, ["IMAGE"]),
+    "PaintsUndoKeyframePairs": (
+        {"keyframes": "IMAGE", "seed": "INT", "seeds": "STRING", "prompts": "STRING", "steps": "STRING"},
+        ["IMAGE", "IMAGE", "INT", "STRING", "INT", "IMAGE"],
+    ),
     "PaintsUndoInterpolationConditioning": (
         {**COND, "clip_vision": "CLIP_VISION", "vae": "VAE", **ENDS, **SEGMENT},
         ["CONDITIONING", "CONDITIONING", "LATENT", "VAE"],

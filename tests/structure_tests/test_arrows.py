@@ -15,13 +15,14 @@ COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (RO
 EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
 HEAVY = {"c2pa", "imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
-FACTS = {"constants", "errors", "layout", "operation_steps", "schedule"}
+FACTS = {"constants", "errors", "layout", "operation_steps", "per_segment", "schedule"}
 ARROWS = {
     "constants": set(),
     "errors": set(),
     "layout": set(),
     "schedule": set(),
     "operation_steps": {"constants"},
+    "per_segment": {"constants"},
     "multi_frame": FACTS,
     "checkpoints": FACTS | {"multi_frame"},
     "pictures": FACTS,
