@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..paintsundo_models.pictures.change_mask import change_masks
 from ..paintsundo_models.pictures.inputs import composite_on_white
 from ..paintsundo_models.video.timeline import ORDER_PAINTING, ORDERS
+from .search_words import searched_as
 
 
 class ChangeMask(io.ComfyNode):
@@ -18,6 +19,7 @@ class ChangeMask(io.ComfyNode):
             category="PaintsUndo/video",
             description="Makes a mask of what each frame of a painting added to the frame before, to inpaint only that or to look "
             "at it. The first frame is compared with a white canvas.",
+            **searched_as("difference", "diff", "motion mask", "inpaint", "what changed"),
             inputs=[
                 io.Image.Input(
                     "frames",

@@ -1,8 +1,6 @@
 """The node that downloads the released models from the hub, only when it is run."""
 
-import inspect
 from pathlib import Path
-from typing import Any
 
 import comfy.model_management
 import comfy.utils
@@ -12,13 +10,7 @@ from comfy_api.latest import io, ui
 from ..paintsundo_models.checkpoints.download import Progress, Request, download
 from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
-
-# Further words that find the node in the page's search, on hosts that support them.
-SEARCHED_AS: dict[str, Any] = (
-    {"search_aliases": ["weights", "checkpoint", "model", "hugging face", "install"]}
-    if "search_aliases" in inspect.signature(io.Schema).parameters
-    else {}
-)
+from .search_words import searched_as
 
 
 class Download(io.ComfyNode):
@@ -34,7 +26,7 @@ class Download(io.ComfyNode):
             "Run, and checks every file. After an interruption it continues where it stopped. Press R afterwards, and choose the "
             "models in the loaders.",
             is_output_node=True,
-            **SEARCHED_AS,
+            **searched_as("weights", "checkpoint", "model", "hugging face", "install"),
             hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input(

@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import stage_sheet
 from ..paintsundo_models.pictures.inputs import composite_on_white
+from .search_words import searched_as
 
 TURNED = "painting (turned round)"
 GIVEN = "as given"
@@ -23,6 +24,7 @@ class StageSheet(io.ComfyNode):
             category="PaintsUndo/keyframes",
             description="Puts the stages of a painting on one sheet, each with a label below, in any script: to choose from, "
             "to print, to teach with. Connect Save Image to keep it.",
+            **searched_as("contact sheet", "grid", "collage", "label", "print", "tutorial", "steps"),
             inputs=[
                 io.Image.Input(
                     "images",
