@@ -31,9 +31,9 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--single", default=DEMO_NAME, help="single-frame checkpoint, as in its loader")
     parser.add_argument("--multi", default=DEMO_NAME, help="multi-frame checkpoint, as in its loader")
     parser.add_argument(
-        "--pictures", type=int, default=8, help="pictures, for ideal frames and keyframes (default: 8)"
+        "--pictures", type=int, default=6, help="pictures, for ideal frames and keyframes (default: 6)"
     )
-    parser.add_argument("--segments", type=int, default=7, help="segments of the demo (default: 7)")
+    parser.add_argument("--segments", type=int, default=4, help="segments of the demo (default: 4)")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "docs", help="folder of the page (default: docs)"
     )

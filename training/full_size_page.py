@@ -96,7 +96,7 @@ def sheet(shown: list[Made]) -> Image.Image:
     for row, made in enumerate(shown):
         top = TEXT_PX + MARGIN_PX + row * tile
         draw.text((MARGIN_PX, top + CUT // 2), f"picture {row}", fill=TEXT, font=font)
-        plain = lanczos(made.small, made.truth.shape[1:3])
+        plain = lanczos(made.small, made.truth)
         y, x = _liveliest(made.finished)
         tiles = [
             frames[place][y : y + CUT, x : x + CUT]

@@ -62,9 +62,10 @@ class FrameScores:
     ghost: tuple[float, float] | None
 
 
-def lanczos(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarge frames (N, h, w, 3) to (height, width) by Lanczos alone."""
-    enlarge = Enlarger(frames.shape[1:3], size)
+def lanczos(frames: Tensor, like: Tensor) -> Tensor:
+    """Enlarge frames (N, h, w, 3) by Lanczos alone to the size of others (M, H, W, 3)."""
+    (_, h, w, _), (_, height, width, _) = frames.shape, like.shape
+    enlarge = Enlarger((h, w), (height, width))
     return torch.stack([enlarge(f.permute(2, 0, 1)).permute(1, 2, 0) for f in frames]).clamp(0, 1)
 
 
@@ -169,7 +170,7 @@ class Collected:
 
     def add(self, made: Made, is_video: bool = True) -> None:
         """Score the frames of one picture."""
-        plain = lanczos(made.small, made.truth.shape[1:3])
+        plain = lanczos(made.small, made.truth)
         scores = score(made.steps, made.large, plain, made.truth, made.finished)
         self.frames += [s for s in scores if 0 < s.step < OPERATIONS]
         if is_video:

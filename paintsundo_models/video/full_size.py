@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..constants import FRAMES_PER_SEGMENT
 from ..pictures.inputs import require_single_picture
 from ..pictures.resizing import CropBox, crop_box, resize_and_center_crop
 from ..pictures.sizes import keyframe_size
@@ -135,8 +136,9 @@ class FullSizeFrames(Frames):
     Args:
         source: the frames in undo order.
         picture: what frame 0 shows, (H, W, 3) in [0, 1], from `picture_of_video`.
-        is_end_exact: frame 0 is the picture itself, and the frames before it (in painting order) pass into it. What the
-            model's own drawing of the picture lacks is added to them little by little, so that nothing jumps.
+        is_end_exact: frame 0 is the picture itself. In a video, which has a segment's frames at least, the frames before
+            it (in painting order) pass into it: what the last of them lacks is added little by little, so that nothing
+            jumps.
         enlarge: makes frames (H', W', 3) with sharp lines larger, to any size: an upscaling model.
     """
 
@@ -155,7 +157,7 @@ class FullSizeFrames(Frames):
         )
         self._detail: PictureDetail | None = None
         self._missing: Tensor | None = None
-        self._ending = min(_ENDING, max(1, len(source) // 2))
+        self._ending = _ENDING if len(source) >= FRAMES_PER_SEGMENT else 1
         self.height, self.width = picture.shape[:2]
 
     def __len__(self) -> int:
@@ -167,19 +169,9 @@ class FullSizeFrames(Frames):
         if index == 0:
             return self._picture
         if self._missing is None:
-            self._missing = self._missing_in_drawing()
+            # In half precision: it may be a large picture, and is itself a small difference.
+            self._missing = (self._picture - self._large(1)).half()
         return torch.add(self._large(index), self._missing, alpha=1 - index / self._ending).clamp_(0, 1)
-
-    def _missing_in_drawing(self) -> Tensor:
-        """What the model's drawing of the finished picture lacks of it, (H, W, 3)."""
-        drawn = self._source.frame(0)
-        if not self._is_own_size:
-            # Pinned to the picture, it is sharper than the frames before it: taken as it is.
-            drawn = PictureDetail(self._picture, (self._source.height, self._source.width)).carried_into(
-                drawn
-            )
-        # In half precision: it may be a large picture, and is itself a small difference.
-        return (self._picture - drawn).half()
 
     @property
     def _is_own_size(self) -> bool:

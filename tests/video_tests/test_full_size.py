@@ -79,12 +79,17 @@ def test_picture_softened_as_the_model_draws_is_told_by_the_frames(truth, small)
 
 def test_last_frame_is_the_picture_to_the_bit_and_no_step_into_it_is_larger(truth, small):
     """The model's drawing of the finished picture is off by a tone, which must not jump."""
-    shades = torch.linspace(0, 1, 12)[:, None, None, None]
+    shades = torch.linspace(0, 1, 16)[:, None, None, None]
     drawn = (small[0] * (1 - shades) + small[1] * shades) * 0.95
     frames = FullSizeFrames(BatchFrames(drawn), truth[0])
     assert torch.equal(frames[0], truth[0])
     steps = [float((frames[i] - frames[i + 1]).abs().mean()) for i in range(6)]
     assert steps[0] <= 1.5 * sum(steps[1:]) / 5
+    untouched = FullSizeFrames(BatchFrames(drawn), truth[0], is_end_exact=False)
+    assert all(torch.equal(frames[i], untouched[i]) for i in range(8, 16))
+    stills = FullSizeFrames(BatchFrames(drawn[:5]), truth[0])
+    assert torch.equal(stills[0], truth[0])
+    assert psnr(stills[1], truth[0] * 0.95) > 30, "a still is no part of an ending"
     as_drawn = FullSizeFrames(BatchFrames(drawn), truth[0], is_end_exact=False)
     assert psnr(as_drawn[0], truth[0] * 0.95) > 40
 
