@@ -16,6 +16,7 @@ from ..paintsundo_models.video import full_size, notice, timeline
 from ..paintsundo_models.video import pace as pacing
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
+from .choices import Choice, require_choice
 from .saved_videos import DEFAULT_PREFIX, VideoToSave, clean_prefix, save_video
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
@@ -56,14 +57,14 @@ class AssembleVideo(io.ComfyNode):
                     "Higher: a faster, smoother and shorter video. Lower: a slide show. A GIF plays at most 50, and its "
                     "frames last whole 1/100 seconds.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "order",
                     options=list(timeline.ORDERS),
                     default=timeline.ORDER_PAINTING,
                     tooltip="painting: from the white canvas to the finished picture. undo: the reverse, from the finished "
                     "picture to the canvas.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "trim",
                     options=list(timeline.TRIMS),
                     default=timeline.TRIM_SHARED,
@@ -90,7 +91,7 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="How many seconds longer the last frame of the video is shown, 0 to 60, rounded to whole frames. 0: "
                     "no longer than the others. 2: time to look at the finished picture before the video loops.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "format",
                     options=list(video_files.VIDEO_FORMATS),
                     default=next(iter(video_files.VIDEO_FORMATS)),
@@ -132,7 +133,7 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="The finished picture at its full size: one picture. The video can then be as large as the picture "
                     "(see size), and over its last frames it passes into exactly this picture.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "size",
                     options=list(full_size.SIZES),
                     default=full_size.SIZE_PICTURE,
@@ -162,7 +163,7 @@ class AssembleVideo(io.ComfyNode):
                     "frame is shown once, so fps decides the length. Else neighbouring frames are blended, and an fps of 12 "
                     "or 24 looks smooth.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "pace",
                     options=list(pacing.PACES),
                     default=pacing.PACE_AS_MADE,
@@ -172,7 +173,7 @@ class AssembleVideo(io.ComfyNode):
                     "picture, and a blank canvas takes no time; best with a duration, or with an fps of 8 or more. ease: "
                     "like equal change, but slower at the first lines and the last touches.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "loop",
                     options=list(pacing.LOOPS),
                     default=pacing.LOOP_ONCE,
@@ -180,7 +181,7 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="once: the video ends with its last frame. ping-pong: it then plays back at the same pace. rewind: "
                     "it then plays back within a second. With these two, a player that repeats the video shows no jump.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "end_card",
                     options=list(notice.NOTICES),
                     default=notice.NOTICE_OFF,
@@ -213,15 +214,14 @@ class AssembleVideo(io.ComfyNode):
         hold_first: Sequence[Any] = (0.0,),
         hold_last: Sequence[Any] = (0.0,),
         duration: Sequence[Any] = (0.0,),
-        pace: Sequence[Any] = (pacing.PACE_AS_MADE,),
         loop: Sequence[Any] = (pacing.LOOP_ONCE,),
     ) -> bool | str:
         # Refuse before the first step what would fail at the end. None: linked, so the value is known only at the run.
         try:
             rate = None if fps[0] is None else timeline.frame_rate(fps[0])
-            choices = (pace[0], duration[0], loop[0], hold_first[0], hold_last[0])
+            choices = (duration[0], loop[0], hold_first[0], hold_last[0])
             if rate is not None and None not in choices:
-                pacing.check_timing(pacing.Timing(rate, *choices))
+                pacing.check_timing(pacing.Timing(rate, pacing.PACE_AS_MADE, *choices))
             if format[0] is not None:
                 video_files.check_format(format[0], rate)
             if filename_prefix[0] is not None:
@@ -272,6 +272,10 @@ class AssembleVideo(io.ComfyNode):
             loop=loop[0],
             notice=end_card[0],
         )
+        require_choice("order", settings.order, list(timeline.ORDERS))
+        require_choice("trim", settings.trim, list(timeline.TRIMS))
+        require_choice("size", settings.size, list(full_size.SIZES))
+        require_choice("end_card", settings.notice, list(notice.NOTICES))
         pacing.check_timing(settings.timing)
         video_files.check_format(format[0], settings.rate)
         prefix = clean_prefix(filename_prefix[0])

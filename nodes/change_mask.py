@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..paintsundo_models.pictures.change_mask import change_masks
 from ..paintsundo_models.pictures.inputs import composite_on_white
 from ..paintsundo_models.video.timeline import ORDER_PAINTING, ORDERS
+from .choices import Choice, require_choice
 from .search_words import searched_as
 
 
@@ -42,7 +43,7 @@ class ChangeMask(io.ComfyNode):
                     max=256,
                     tooltip="Width of the soft edge around a change, 0 to 256 pixels. 0: a hard edge.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "order",
                     options=list(ORDERS),
                     default=ORDER_PAINTING,
@@ -60,6 +61,7 @@ class ChangeMask(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames: io.Image.Type, threshold: float, softness: int, order: str) -> io.NodeOutput:
+        require_choice("order", order, list(ORDERS))
         frames = composite_on_white(frames)
         if order == ORDER_PAINTING:
             return io.NodeOutput(change_masks(frames, threshold, softness))

@@ -10,6 +10,7 @@ from comfy_api.latest import io, ui
 from ..paintsundo_models.checkpoints.download import Progress, Request, download
 from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
+from .choices import Choice
 from .search_words import searched_as
 
 
@@ -29,7 +30,7 @@ class Download(io.ComfyNode):
             **searched_as("weights", "checkpoint", "model", "hugging face", "install"),
             hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Combo.Input(
+                Choice(
                     "what",
                     options=list(WHAT),
                     default=EVERYTHING,
@@ -49,7 +50,7 @@ class Download(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, what: str | None) -> bool | str:
+    def validate_inputs(cls, what: str | None = None) -> bool | str:
         # None: the input is linked, and its value is known only when the node runs.
         return (
             what in (None, *WHAT) or f"what is {what!r}, and can be {', '.join(WHAT)}: choose one of these."

@@ -15,6 +15,7 @@ from ..paintsundo_models.video.full_size import (
     is_first_finished,
     picture_of_video,
 )
+from .choices import Choice, require_choice
 
 MIN_LONGEST_SIDE, MAX_LONGEST_SIDE = 64, 16384
 
@@ -61,7 +62,7 @@ class FullSize(io.ComfyNode):
                         "1536x2048 take 4 GB."
                     ),
                 ),
-                io.Combo.Input(
+                Choice(
                     "order",
                     options=[timeline.ORDER_UNDO, timeline.ORDER_PAINTING],
                     default=timeline.ORDER_UNDO,
@@ -101,6 +102,7 @@ class FullSize(io.ComfyNode):
             raise ValueError(
                 f"finished is a list of {len(finished)} pictures, and one is needed. Queue the pictures one by one."
             )
+        require_choice("order", order[0], list(timeline.ORDERS))
         joined = timeline.join_segments(
             frames, timeline.TRIM_SHARED if len(frames) > 1 else timeline.TRIM_NONE
         )

@@ -16,8 +16,19 @@ from ..paintsundo_models.host.objects import MultiFrameObjects, Prompts
 from ..paintsundo_models.host.sampling import SamplerSettings
 from ..paintsundo_models.pictures.sizes import FIT_CROP, FIT_WHOLE, FITS, NEAREST_TRAINED, RESOLUTIONS
 from ..paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER
+from .choices import Choice, check_choice, require_choice
 from .multi_frame_sampling import CATEGORY, model_input
 from .previews import box_of, cut_shown
+
+
+def sampler_names() -> list[str]:
+    """Return the samplers of Interpolate Keyframes: the original's, then ComfyUI's."""
+    return [ORIGINAL_SAMPLER, *comfy.samplers.KSampler.SAMPLERS]
+
+
+def scheduler_names() -> list[str]:
+    """Return the schedulers of Interpolate Keyframes: the original's, then ComfyUI's."""
+    return [ORIGINAL_SCHEDULER, *comfy.samplers.KSampler.SCHEDULERS]
 
 
 def picture_inputs() -> list[io.Image.Input]:
@@ -45,7 +56,7 @@ def segment_inputs() -> list:
             tooltip="The frame-rate number of the training, 1 to 30. 3: as in the original program. Lower: larger changes between "
             "frames; higher: smaller ones. It does not change the number of frames.",
         ),
-        io.Combo.Input(
+        Choice(
             "resolution",
             options=list(RESOLUTIONS),
             default=NEAREST_TRAINED,
@@ -109,6 +120,7 @@ class InterpolationConditioning(io.ComfyNode):
         fs: int,
         resolution: str,
     ) -> io.NodeOutput:
+        require_choice("resolution", resolution, list(RESOLUTIONS))
         return io.NodeOutput(
             *segments.interpolation_conditioning(
                 positive, negative, clip_vision, vae, start_image, end_image, fs, resolution
@@ -173,20 +185,20 @@ class Interpolate(io.ComfyNode):
                     tooltip="How strongly prompt and pictures act, 0 to 30. 1: no guidance, and twice as fast. 7.5: as in the original "
                     "program. High: hard contrast.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "sampler_name",
-                    options=[ORIGINAL_SAMPLER, *comfy.samplers.KSampler.SAMPLERS],
+                    options=sampler_names(),
                     default=ORIGINAL_SAMPLER,
                     tooltip="The sampler. paintsundo_ddim: as in the original program. All of ComfyUI's samplers work too.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "scheduler",
-                    options=[ORIGINAL_SCHEDULER, *comfy.samplers.KSampler.SCHEDULERS],
+                    options=scheduler_names(),
                     default=ORIGINAL_SCHEDULER,
                     tooltip="How the noise falls from step to step. trailing: as in the original program.",
                 ),
                 *segment_inputs(),
-                io.Combo.Input(
+                Choice(
                     "fit",
                     options=list(FITS),
                     default=FIT_CROP,
@@ -212,6 +224,11 @@ class Interpolate(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, sampler_name: str | None = None) -> bool | str:
+        # ComfyUI's own message about a list of more than 20 entries does not say what is there.
+        return check_choice("sampler_name", sampler_name, sampler_names())
+
+    @classmethod
     def execute(
         cls,
         model: io.Model.Type,
@@ -232,6 +249,10 @@ class Interpolate(io.ComfyNode):
         fit: str = FIT_CROP,
         match_colours: bool = False,
     ) -> io.NodeOutput:
+        require_choice("sampler_name", sampler_name, sampler_names())
+        require_choice("scheduler", scheduler, scheduler_names())
+        require_choice("resolution", resolution, list(RESOLUTIONS))
+        require_choice("fit", fit, list(FITS))
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
         frames = segments.interpolate(
             MultiFrameObjects(model, clip, vae, clip_vision),

@@ -17,6 +17,7 @@ from ..paintsundo_models.host.folders import (
     list_checkpoints,
     single_file_path,
 )
+from .choices import Choice, require_choice
 
 WEIGHT_DTYPE_TOOLTIP = (
     "Number type in which the weights are kept. default: ComfyUI chooses for your card, half precision on most. fp8: the "
@@ -25,9 +26,9 @@ WEIGHT_DTYPE_TOOLTIP = (
 )
 
 
-def checkpoint_input(kind: str) -> io.Combo.Input:
+def checkpoint_input(kind: str) -> Choice:
     """Make the combo that lists the checkpoints of one kind."""
-    return io.Combo.Input(
+    return Choice(
         "checkpoint",
         options=list_checkpoints(kind),
         tooltip=f"The {kind} checkpoint: the released folder with its sub-folders, or a single file, in models/paintsundo "
@@ -36,9 +37,9 @@ def checkpoint_input(kind: str) -> io.Combo.Input:
     )
 
 
-def weight_dtype_input() -> io.Combo.Input:
+def weight_dtype_input() -> Choice:
     """Make the combo that lists WEIGHT_DTYPES."""
-    return io.Combo.Input(
+    return Choice(
         "weight_dtype", options=list(WEIGHT_DTYPES), default="default", tooltip=WEIGHT_DTYPE_TOOLTIP
     )
 
@@ -91,7 +92,7 @@ class SingleFrameLoader(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, checkpoint: str | None) -> bool | str:
+    def validate_inputs(cls, checkpoint: str | None = None) -> bool | str:
         return check_checkpoint(checkpoint, SINGLE_FRAME)
 
     @classmethod
@@ -100,6 +101,7 @@ class SingleFrameLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str) -> io.NodeOutput:
+        require_choice("weight_dtype", weight_dtype, list(WEIGHT_DTYPES))
         return io.NodeOutput(
             *loading.load_single_frame(checkpoint_path(checkpoint, SINGLE_FRAME), weight_dtype)
         )
@@ -138,7 +140,7 @@ class MultiFrameLoader(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, checkpoint: str | None) -> bool | str:
+    def validate_inputs(cls, checkpoint: str | None = None) -> bool | str:
         return check_checkpoint(checkpoint, MULTI_FRAME)
 
     @classmethod
@@ -147,6 +149,7 @@ class MultiFrameLoader(io.ComfyNode):
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str) -> io.NodeOutput:
+        require_choice("weight_dtype", weight_dtype, list(WEIGHT_DTYPES))
         return io.NodeOutput(
             *loading.load_multi_frame(checkpoint_path(checkpoint, MULTI_FRAME), weight_dtype)
         )
@@ -167,12 +170,12 @@ class SaveCheckpoint(io.ComfyNode):
             "single files alike, so this node is optional.",
             is_output_node=True,
             inputs=[
-                io.Combo.Input(
+                Choice(
                     "checkpoint",
                     options=sorted(found) or [NONE_FOUND],
                     tooltip="The checkpoint to write as a new file: a released folder or a single file, of either model.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "weight_dtype",
                     options=list(WEIGHT_DTYPES),
                     default="fp16",
@@ -189,12 +192,13 @@ class SaveCheckpoint(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, checkpoint: str | None) -> bool | str:
+    def validate_inputs(cls, checkpoint: str | None = None) -> bool | str:
         found = [check_checkpoint(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
         return True if True in found else found[0]
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, filename: str) -> io.NodeOutput:
+        require_choice("weight_dtype", weight_dtype, list(WEIGHT_DTYPES))
         kind = SINGLE_FRAME if check_checkpoint(checkpoint, SINGLE_FRAME) is True else MULTI_FRAME
         file = single_file_path(filename)
         save_single_file(

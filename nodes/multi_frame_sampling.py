@@ -6,6 +6,7 @@ from ..paintsundo_models import segments
 from ..paintsundo_models.constants import DEFAULT_GUIDANCE_RESCALE, DEFAULT_SEGMENT_STEPS
 from ..paintsundo_models.host.model_options import with_guidance, with_temporal_window
 from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS
+from .choices import Choice, require_choice
 
 CATEGORY = "PaintsUndo/interpolation"
 
@@ -144,7 +145,7 @@ class TemporalWindowNode(io.ComfyNode):
             "does not use it.",
             inputs=[
                 model_input(),
-                io.Combo.Input(
+                Choice(
                     "window",
                     options=list(TEMPORAL_WINDOWS),
                     default=TEMPORAL_WINDOWS[0],
@@ -159,4 +160,5 @@ class TemporalWindowNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: io.Model.Type, window: str) -> io.NodeOutput:
+        require_choice("window", window, list(TEMPORAL_WINDOWS))
         return io.NodeOutput(with_temporal_window(model, window))

@@ -6,6 +6,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from ..paintsundo_models import planning
 from ..paintsundo_models.constants import DEFAULT_OPERATION_STEPS
 from ..paintsundo_models.host.objects import SingleFrameObjects
+from .choices import Choice
 
 NOT_CONNECTED = object()
 """Marks an unconnected input. For a linked one, whose value is known only when the node runs, the host passes None."""
@@ -40,7 +41,7 @@ class PlanSteps(io.ComfyNode):
                     tooltip="How many keyframes, 1 to 32. Each makes the video one segment (15 frames) longer, and the time grows in "
                     "proportion. There is one segment more than keyframes, because Arrange Keyframes adds both ends.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "spacing",
                     options=list(planning.SPACINGS),
                     default=planning.SPACING_ORIGINAL,

@@ -19,6 +19,7 @@ from ..paintsundo_models.host.sampling import SamplerSettings
 from ..paintsundo_models.keyframes import encode_picture, keyframe_conditioning, predict_keyframes
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import sizes
+from .choices import Choice, require_choice
 from .previews import results_shown
 
 STEPS_MEANING = (
@@ -119,20 +120,30 @@ def sampling_inputs() -> list:
             tooltip="How strongly the prompt acts, 0 to 30. 1: no guidance, and twice as fast. 3: as in the original program. High: "
             "hard, burnt colours.",
         ),
-        io.Combo.Input(
+        Choice(
             "sampler_name",
             options=comfy.samplers.KSampler.SAMPLERS,
             default="dpmpp_2m",
             tooltip="The sampler. dpmpp_2m: as in the original program. Ancestral and SDE samplers run keyframe by keyframe, so that "
             "all keyframes get the same noise.",
         ),
-        io.Combo.Input(
+        Choice(
             "scheduler",
             options=comfy.samplers.KSampler.SCHEDULERS,
             default="karras",
             tooltip="How the noise falls from step to step. karras: as in the original program.",
         ),
     ]
+
+
+def require_sampling_choices(sampler_name: str, scheduler: str) -> None:
+    """Check names that came through links.
+
+    Raises:
+        ValueError: this ComfyUI has no such sampler or scheduler.
+    """
+    require_choice("sampler_name", sampler_name, comfy.samplers.KSampler.SAMPLERS)
+    require_choice("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS)
 
 
 def check_sizes_and_steps(
@@ -258,6 +269,7 @@ class PredictKeyframe(io.ComfyNode):
         sampler_name: str,
         scheduler: str,
     ) -> io.NodeOutput:
+        require_sampling_choices(sampler_name, scheduler)
         keyframes = predict_keyframes(
             SingleFrameObjects(model, clip, vae),
             image,
@@ -318,6 +330,7 @@ class PredictKeyframes(io.ComfyNode):
         sampler_name: str,
         scheduler: str,
     ) -> io.NodeOutput:
+        require_sampling_choices(sampler_name, scheduler)
         wanted = parse_operation_steps(operation_steps)
         keyframes = predict_keyframes(
             SingleFrameObjects(model, clip, vae),

@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import stage_sheet
 from ..paintsundo_models.pictures.inputs import composite_on_white
+from .choices import Choice, require_choice
 from .search_words import searched_as
 
 TURNED = "painting (turned round)"
@@ -72,14 +73,14 @@ class StageSheet(io.ComfyNode):
                 io.String.Input(
                     "title", default="", tooltip="A line of text above all pictures. Empty: no title."
                 ),
-                io.Combo.Input(
+                Choice(
                     "size",
                     options=list(stage_sheet.SHEET_SIZES),
                     default=stage_sheet.SHEET_SIZES[0],
                     tooltip="screen: 1920 pixels wide, on light grey. as the pictures: the pictures keep their size. A4 and "
                     "Letter: a white page to print, portrait or landscape, whichever shows the pictures larger.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "order",
                     options=[TURNED, GIVEN],
                     default=TURNED,
@@ -120,6 +121,8 @@ class StageSheet(io.ComfyNode):
     ) -> io.NodeOutput:
         from PIL import Image
 
+        require_choice("size", size, list(stage_sheet.SHEET_SIZES))
+        require_choice("order", order, [TURNED, GIVEN])
         shown = list(range(len(images)))
         if order == TURNED:
             shown.reverse()

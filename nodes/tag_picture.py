@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
 from ..paintsundo_models.pictures import wd14
+from .choices import Choice
 
 # The keys "wd14_tagger" and "onnx" exist only if another pack or extra_model_paths.yaml registers them.
 _FOLDER_KEYS = ("paintsundo", "wd14_tagger", "onnx")
@@ -77,7 +78,7 @@ class Tagger(io.ComfyNode):
                     "image",
                     tooltip="The finished picture, of any size. From a batch, each picture gets a text.",
                 ),
-                io.Combo.Input(
+                Choice(
                     "tagger",
                     options=taggers,
                     tooltip=(
@@ -129,7 +130,7 @@ class Tagger(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, tagger: str | None) -> bool | str:
+    def validate_inputs(cls, tagger: str | None = None) -> bool | str:
         # With `tagger` named here, the host skips its own check of the list, whose message would not say what to do.
         if tagger is None:  # The input is linked: its value is known only when the node runs.
             return True
