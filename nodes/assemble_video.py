@@ -17,7 +17,8 @@ from ..paintsundo_models.video import pace as pacing
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
 from .choices import Choice, require_choice
-from .saved_videos import DEFAULT_PREFIX, VideoToSave, clean_prefix, save_video
+from .output_names import DEFAULT_PREFIX, clean_prefix
+from .saved_videos import VideoToSave, save_video
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
 NO_ROOM = (
@@ -112,7 +113,8 @@ class AssembleVideo(io.ComfyNode):
                     "filename_prefix",
                     default=DEFAULT_PREFIX,
                     tooltip="Folder and start of the name, below ComfyUI's output folder. A number is added, and nothing is "
-                    "overwritten. It may contain %year%, %month%, %day%, %hour%, %minute%, %second%, %width% and %height%.",
+                    "overwritten. It may contain %year%, %month%, %day%, %hour%, %minute%, %second%, %width%, %height%, "
+                    "%date:yyyy-MM-dd% and %Node.widget%, as in Save Image.",
                 ),
                 io.Boolean.Input(
                     "exact_ends",
@@ -278,7 +280,7 @@ class AssembleVideo(io.ComfyNode):
         require_choice("end_card", settings.notice, list(notice.NOTICES))
         pacing.check_timing(settings.timing)
         video_files.check_format(format[0], settings.rate)
-        prefix = clean_prefix(filename_prefix[0])
+        prefix = clean_prefix(filename_prefix[0], cls.hidden.prompt, cls.hidden.extra_pnginfo)
         for name, given in (("keyframes", keyframes), ("finished", finished)):
             if given and len(given) > 1:
                 raise ValueError(

@@ -1,6 +1,5 @@
 """Where a painting video is saved below ComfyUI's output folder, and what the node shows of it."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,25 +14,6 @@ from torch import Tensor
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import mark
 from ..paintsundo_models.video.frames import Frames
-
-DEFAULT_PREFIX = "PaintsUndo/painting"
-
-
-def clean_prefix(text: str) -> str:
-    """Return the start of a file's path below the output folder, or the default if the text holds no name.
-
-    Raises:
-        ValueError: the path leads out of the output folder.
-    """
-    # Without a name, a folder would get hidden files, and the host would not count their numbers up.
-    prefix = text.strip().rstrip("/\\. ") or DEFAULT_PREFIX
-    output = Path(os.path.abspath(folder_paths.get_output_directory()))
-    if not Path(os.path.abspath(output / prefix)).is_relative_to(output):
-        raise ValueError(
-            f'filename_prefix is "{text}", which leads out of ComfyUI\'s output folder ({output}). Write a name, '
-            f'with folders before it if you want, such as "{DEFAULT_PREFIX}".'
-        )
-    return prefix
 
 
 def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:
@@ -52,7 +32,7 @@ class VideoToSave:
     """Everything about a video file but its frames.
 
     Attributes:
-        prefix: start of its path below the output folder, from `clean_prefix`.
+        prefix: start of its path below the output folder, from `output_names.clean_prefix`.
         format: a name in `VIDEO_FORMATS`.
         quality: 0 to 100, see `encode_video`.
         rate: frames a second.

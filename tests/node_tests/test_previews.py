@@ -16,7 +16,15 @@ WIDGETS = {
     "scheduler": "simple",
 }
 SINGLE = {"model": None, "clip": None, "vae": None, "width": 0, "height": 0, **WIDGETS}
-MULTI = {"model": None, "clip": None, "vae": None, "clip_vision": None, "fs": 3, "resolution": "", **WIDGETS}
+MULTI = {
+    "model": None,
+    "clip": None,
+    "vae": None,
+    "clip_vision": None,
+    "fs": 3,
+    "resolution": "384x448",
+    **WIDGETS,
+}
 
 
 @pytest.fixture(autouse=True)
