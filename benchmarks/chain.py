@@ -57,7 +57,7 @@ def make_segments(multi: MultiFrameObjects, pictures: Tensor, resolution: str, s
             ORIGINAL_SAMPLER,
             ORIGINAL_SCHEDULER,
         )
-        segments.append(interpolate(multi, pair, SEGMENT_PROMPTS, settings, resolution=resolution))
+        segments.append(interpolate(multi, pair, SEGMENT_PROMPTS, settings, resolution=resolution).frames)
     return segments
 
 

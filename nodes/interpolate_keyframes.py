@@ -14,11 +14,15 @@ from ..paintsundo_models.constants import (
 )
 from ..paintsundo_models.host.objects import MultiFrameObjects, Prompts
 from ..paintsundo_models.host.sampling import SamplerSettings
-from ..paintsundo_models.pictures.sizes import FIT_CROP, FIT_WHOLE, FITS, NEAREST_TRAINED, RESOLUTIONS
+from ..paintsundo_models.host.segment_store import users_store
+from ..paintsundo_models.pictures.sizes import FIT_CROP, FITS, NEAREST_TRAINED, RESOLUTIONS
 from ..paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER
 from .choices import Choice, check_choice, require_choice
 from .multi_frame_sampling import CATEGORY, model_input
 from .previews import box_of, cut_shown
+
+REUSED_TEXT, SAMPLED_TEXT = "segment from an earlier run", "segment made now"
+"""What the node says of each segment."""
 
 
 def sampler_names() -> list[str]:
@@ -214,6 +218,14 @@ class Interpolate(io.ComfyNode):
                     tooltip="On: the frames' colours are corrected by the two pictures, so that the video does not change its tint "
                     "where two segments meet. Off: the colours stay as the model painted them, as in the original program.",
                 ),
+                io.Boolean.Input(
+                    "reuse",
+                    default=True,
+                    optional=True,
+                    tooltip="On: a segment that was finished before, with the same pictures, prompt, model and settings, is taken from "
+                    "disk, even after a restart of ComfyUI; the result is exactly the same. Off: every segment is sampled, and none is "
+                    "kept on disk.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -248,13 +260,14 @@ class Interpolate(io.ComfyNode):
         resolution: str,
         fit: str = FIT_CROP,
         match_colours: bool = False,
+        reuse: bool = True,
     ) -> io.NodeOutput:
         require_choice("sampler_name", sampler_name, sampler_names())
         require_choice("scheduler", scheduler, scheduler_names())
         require_choice("resolution", resolution, list(RESOLUTIONS))
         require_choice("fit", fit, list(FITS))
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
-        frames = segments.interpolate(
+        segment = segments.interpolate(
             MultiFrameObjects(model, clip, vae, clip_vision),
             (start_image, end_image),
             Prompts(prompt, negative_prompt),
@@ -263,8 +276,11 @@ class Interpolate(io.ComfyNode):
             resolution,
             fit,
             match_colours,
+            users_store() if reuse else None,
         )
-        if fit == FIT_WHOLE:
-            return io.NodeOutput(frames)
-        cut = cut_shown(cls, start_image, box_of(start_image, frames))
-        return io.NodeOutput(frames, ui={"images": cut}) if cut else io.NodeOutput(frames)
+        cut = []
+        if fit == FIT_CROP:
+            cut = cut_shown(cls, start_image, box_of(start_image, segment.frames))
+        # The host joins what the runs of a list show, and wants the same entries from each of them.
+        text = REUSED_TEXT if segment.is_reused else SAMPLED_TEXT
+        return io.NodeOutput(segment.frames, ui={"images": cut, "text": (text,)})

@@ -3,7 +3,12 @@
 from comfy_api.latest import io
 
 from ..paintsundo_models import loading
-from ..paintsundo_models.checkpoints.files import WEIGHT_DTYPES, read_checkpoint, save_single_file
+from ..paintsundo_models.checkpoints.files import (
+    WEIGHT_DTYPES,
+    checkpoint_identity,
+    read_checkpoint,
+    save_single_file,
+)
 from ..paintsundo_models.checkpoints.parts import (
     MULTI_FRAME,
     MULTI_FRAME_LOADER,
@@ -62,9 +67,7 @@ def checkpoint_fingerprint(checkpoint: str | None, kind: str) -> str:
     """
     if checkpoint is None:
         return ""
-    path = checkpoint_path(checkpoint, kind)
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return repr([(str(file), file.stat().st_mtime_ns) for file in files])
+    return repr(checkpoint_identity(checkpoint_path(checkpoint, kind)))
 
 
 class SingleFrameLoader(io.ComfyNode):

@@ -11,10 +11,11 @@ import comfy.sd
 import torch
 
 from .checkpoints import detection
-from .checkpoints.files import WEIGHT_DTYPES, Checkpoint, read_checkpoint
+from .checkpoints.files import WEIGHT_DTYPES, Checkpoint, checkpoint_identity, read_checkpoint
 from .checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
 from .errors import CheckpointError, CheckpointMismatchError
 from .host.clip_vision import build_clip_vision
+from .host.identity import SOURCE
 from .host.multi_frame import load_multi_frame_unet
 from .host.objects import MultiFrameObjects, SingleFrameObjects
 from .host.patchers import FP8_TYPES, remember_loader
@@ -111,9 +112,11 @@ def multi_frame_model(
         projection_params = detection.projection_params(projection, checkpoint.configs["image_projection"])
     with _reading("unet", checkpoint):
         params = detection.video_unet_params(unet)
-        return load_multi_frame_unet(
+        patcher = load_multi_frame_unet(
             unet, projection, params, projection_params, checkpoint.path, dtype, disable_dynamic
         )
+    setattr(patcher.model, SOURCE, [checkpoint_identity(checkpoint.path), dtype])
+    return patcher
 
 
 def text_encoder(checkpoint: Checkpoint, dtype: torch.dtype | None) -> comfy.sd.CLIP:

@@ -1,6 +1,7 @@
 """Segments: 16 frames from one picture to another, made by the multi-frame model."""
 
 import math
+from typing import NamedTuple
 
 import comfy.clip_vision
 import comfy.model_patcher
@@ -14,6 +15,7 @@ from .checkpoints.parts import MULTI_FRAME_LOADER
 from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from .host.clip_vision import encode_any_aspect
 from .host.encoding_cache import cached_encoding, picture_key
+from .host.identity import sampling_key
 from .host.model_options import check_multi_frame_model, multi_frame_sampling
 from .host.multi_frame import FS, VISION_TOKENS
 from .host.objects import MultiFrameObjects, Prompts
@@ -25,6 +27,7 @@ from .host.sampling import (
     sample_latent,
     scheduled_sigmas,
 )
+from .host.segment_store import SegmentStore
 from .host.video_vae import VideoVAE
 from .multi_frame.ddim import sample_ddim
 from .pictures.inputs import require_single_picture
@@ -127,6 +130,13 @@ def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:
     return comfy.samplers.KSAMPLER(sample_ddim, extra_options={"eta": eta})
 
 
+class Segment(NamedTuple):
+    """The result of interpolate."""
+
+    frames: Tensor  # (16, height, width, 3) in [0, 1]
+    is_reused: bool  # its latent came from the store
+
+
 def interpolate(
     objects: MultiFrameObjects,
     images: tuple[Tensor, Tensor],
@@ -136,8 +146,9 @@ def interpolate(
     resolution: str = NEAREST_TRAINED,
     fit: str = FIT_CROP,
     has_matched_colours: bool = False,
-) -> Tensor:
-    """Return 16 frames from the first picture to the second, (16, height, width, 3) in [0, 1].
+    store: SegmentStore | None = None,
+) -> Segment:
+    """Return 16 frames from the first picture to the second.
 
     Args:
         objects: MODEL, CLIP, VAE and CLIP_VISION of the multi-frame model.
@@ -149,6 +160,8 @@ def interpolate(
         fit: one of FITS. "whole" lays the pictures on white and cuts the white border from the frames, which then have
             the shape of the first picture and at most the size of the resolution.
         has_matched_colours: correct the frames' colours by the two pictures (see video.colours).
+        store: where finished segments lie; one that is there is not sampled again. None neither looks there nor keeps
+            anything.
 
     Raises:
         ValueError: an object belongs to another model, the fit is unknown, or interpolation_conditioning refuses an input.
@@ -183,8 +196,16 @@ def interpolate(
         sigmas = trailing_sigmas(model, settings.steps)
     else:
         sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
-    samples = sample_latent(model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed)
-    require_finite(samples, "while the multi-frame MODEL was sampling")
+    key = sampling_key(model, (positive, negative), latent, sigmas, settings) if store else None
+    samples = store.load(key, tuple(latent["samples"].shape)) if store and key else None
+    is_reused = samples is not None
+    if samples is None:
+        samples = sample_latent(
+            model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed
+        )
+        require_finite(samples, "while the multi-frame MODEL was sampling")
+        if store and key:
+            store.save(key, samples)
     frames = vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
     require_finite(frames, "while the video VAE was decoding")
     if has_matched_colours:
@@ -192,4 +213,4 @@ def interpolate(
         frames = match_colours(
             frames, *(resize_and_center_crop(image, width, height) for image in (start, end))
         )
-    return area.cut_from(frames) if area else frames
+    return Segment(area.cut_from(frames) if area else frames, is_reused)

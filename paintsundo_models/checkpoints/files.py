@@ -150,6 +150,26 @@ def _read_folder(folder: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
             yield sub_folder.name, _merge_files(files), _read_config(sub_folder / "config.json")
 
 
+def checkpoint_files(path: Path) -> list[Path]:
+    """Return the files of a checkpoint that loading reads: weights, and config.json where there is one."""
+    if not path.is_dir():
+        return [path]
+    return [
+        file
+        for folder in sorted(p for p in path.iterdir() if p.is_dir())
+        if (weights := _weight_files(folder))
+        for file in (*weights, folder / "config.json")
+        if file.is_file()
+    ]
+
+
+def checkpoint_identity(path: Path) -> list[tuple[str, int, int]]:
+    """Return what changes when a file that loading reads is replaced: (path, bytes, time in ns) of each."""
+    return [
+        (str(file), (status := file.stat()).st_size, status.st_mtime_ns) for file in checkpoint_files(path)
+    ]
+
+
 def _weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files of one part, without hidden ones such as macOS's ._model.safetensors, which is no model."""
     return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))

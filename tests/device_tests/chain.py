@@ -43,7 +43,7 @@ def chain(dtype, steps):
         Prompts("1girl", ""),
         SamplerSettings(5, steps, 7.5, "paintsundo_ddim", "trailing"),
         resolution="size of the pictures",
-    )
+    ).frames
     weights = [p.device.type for model in (single[0], multi[0]) for p in model.model.parameters()]
     return made, frames, weights
 

@@ -61,7 +61,7 @@ def segment(multi_frame, start, end, sampler="paintsundo_ddim", scheduler="trail
         Prompts("1girl", ""),
         settings,
         resolution="size of the pictures",
-    )
+    ).frames
 
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "euler_ancestral"])
@@ -130,7 +130,7 @@ def test_guidance_over_no_interval_equals_cfg_1(multi_frame, squares):
             Prompts("1girl", ""),
             s,
             resolution="size of the pictures",
-        )
+        ).frames
         for m, s in zip((off, model), settings, strict=True)
     ]
     assert (frames[0] - frames[1]).abs().max() < 1e-4

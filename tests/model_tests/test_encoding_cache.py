@@ -48,7 +48,7 @@ def segment(multi_frame, start, end, prompt="1girl"):
         Prompts(prompt, ""),
         SamplerSettings(5, 1, 7.5, "paintsundo_ddim", "trailing"),
         resolution="size of the pictures",
-    )
+    ).frames
 
 
 @torch.inference_mode()

@@ -44,7 +44,7 @@ def test_whole_segments_have_the_pictures_shape(seeded_checkpoints):
     def run(**options):
         return segments.interpolate(
             objects, pair, Prompts("", ""), SETTINGS, resolution="size of the pictures", **options
-        )
+        ).frames
 
     assert run().shape == (16, 128, 64, 3), "the grid of 64 cuts"
     assert run(fit="whole").shape == (16, 100, 64, 3)
@@ -64,7 +64,7 @@ def test_colours_of_both_ends_become_those_of_the_pictures(seeded_checkpoints):
             SETTINGS,
             resolution="size of the pictures",
             has_matched_colours=has_matched_colours,
-        )
+        ).frames
         for frame, picture in ((frames[0], pair[0][0]), (frames[-1], pair[1][0])):
             is_near = (frame.mean(dim=(0, 1)) - picture.mean(dim=(0, 1))).abs().max() < 1e-3
             assert is_near == has_matched_colours

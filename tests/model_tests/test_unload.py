@@ -16,7 +16,7 @@ def run_chain(single_frame, multi_frame, picture):
     made = keyframes.predict_keyframes(single_frame, picture, [400, 999], Prompts("a", "b"), SETTINGS, 64, 64)
     ends = (made[:1], made[1:])
     size = "size of the pictures"
-    return segments.interpolate(multi_frame, ends, Prompts("a", ""), SETTINGS, resolution=size)
+    return segments.interpolate(multi_frame, ends, Prompts("a", ""), SETTINGS, resolution=size).frames
 
 
 def networks(single_frame, multi_frame):

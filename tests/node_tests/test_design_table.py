@@ -105,6 +105,7 @@ DESIGN = {
             **SEGMENT,
             "fit": "COMBO",
             "match_colours": "BOOLEAN",
+            "reuse": "BOOLEAN",
         },
         ["IMAGE"],
     ),

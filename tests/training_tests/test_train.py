@@ -189,7 +189,7 @@ def test_normal_loaders_read_the_released_layout(run):
         (torch.zeros(1, 90, 80, 3), torch.ones(1, 90, 80, 3)),
         Prompts("a", ""),
         SamplerSettings(1, 2, 7.5, "paintsundo_ddim", "trailing"),
-    )
+    ).frames
     assert frames.shape == (16, 64, 64, 3)
     assert frames.isfinite().all()
 
