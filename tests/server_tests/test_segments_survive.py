@@ -90,7 +90,5 @@ def test_only_the_missing_segments_are_sampled_after_a_kill(start_server, base_d
         assert len(with_store) == len(without) == 48
         assert all((one == other).all() for one, other in zip(with_store, without, strict=True))
         # Another keyframe in the middle: only its two neighbours are sampled.
-        outputs = server.client.run(
-            graph([*pictures[:2], pictures[0], pictures[3]], reuse=True, steps=8), {}
-        )
+        outputs = server.client.run(graph([*pictures[:2], pictures[0], pictures[3]], reuse=True, steps=8), {})
         assert list(outputs["segments"]["text"]) == ["segment from an earlier run", *["segment made now"] * 2]
