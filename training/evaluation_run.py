@@ -5,7 +5,8 @@ import io
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -172,14 +173,13 @@ def held_out_pictures(count: int) -> ProceduralSequences:
     return ProceduralSequences(HELD_OUT_SEED, available, sizes)
 
 
-def evaluate(installation: Installation, options: argparse.Namespace, command: str) -> Results:
-    """Measure the checkpoints that the options name.
+@contextmanager
+def evaluation_server(installation: Installation, single: str, multi: str) -> Iterator[Evaluator]:
+    """Start a ComfyUI on the CPU, whose pictures lie in a temporary folder.
 
     Raises:
         CommandError: the server failed; the message says how.
-        ValueError: the options ask for more pictures than there are.
     """
-    source = held_out_pictures(max(options.pictures, options.segments))
     with tempfile.TemporaryDirectory(prefix="paintsundo-evaluation-") as folder, server_errors():
         server = make_server(ROOT, installation, use_cpu=True, is_painting=True)
         # Hundreds of pictures: kept in a temporary folder, and not among the user's own.
@@ -188,14 +188,26 @@ def evaluate(installation: Installation, options: argparse.Namespace, command: s
             server.extra_args += (f"--{name}-directory", str(Path(folder) / name))
         with server:
             try:
-                evaluator = Evaluator(server.client, options.single, options.multi)
+                evaluator = Evaluator(server.client, single, multi)
                 if KEYFRAMES not in evaluator.object_info:
                     raise CommandError(
                         f"ComfyUI could not load this pack:\n{tail(server.log, 40)}\nThe log is {server.log}"
                     )
-                return _measure(evaluator, source, options, command)
+                yield evaluator
             except ConnectionError as error:
                 raise CommandError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
+
+
+def evaluate(installation: Installation, options: argparse.Namespace, command: str) -> Results:
+    """Measure the checkpoints that the options name.
+
+    Raises:
+        CommandError: the server failed; the message says how.
+        ValueError: the options ask for more pictures than there are.
+    """
+    source = held_out_pictures(max(options.pictures, options.segments))
+    with evaluation_server(installation, options.single, options.multi) as evaluator:
+        return _measure(evaluator, source, options, command)
 
 
 def _measure(

@@ -2,10 +2,8 @@
 
 import argparse
 import io
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,9 +16,9 @@ from paintsundo_models.video.frames import BatchFrames
 from paintsundo_models.video.full_size import FullSizeFrames
 from tools.comfy_client import Prompt
 from tools.installation import Installation
-from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER, make_server, server_errors
+from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER
 
-from .evaluation_run import GUIDANCE, HELD_OUT_SEED, ROOT, SAVE, Evaluator
+from .evaluation_run import GUIDANCE, HELD_OUT_SEED, SAVE, Evaluator, evaluation_server
 from .full_size_scores import Made, Results, last_step
 from .scenes import Painting
 from .segments import default_segments, segment_steps
@@ -126,13 +124,8 @@ class FullSizeMaker:
 @contextmanager
 def full_size_maker(installation: Installation, single: str, multi: str) -> Iterator[FullSizeMaker]:
     """Start a server on the CPU, with folders that go with it."""
-    with tempfile.TemporaryDirectory(prefix="paintsundo-full-size-") as folder, server_errors():
-        server = make_server(ROOT, installation, use_cpu=True, is_painting=True)
-        for name in ("input", "output"):
-            (Path(folder) / name).mkdir()
-            server.extra_args += (f"--{name}-directory", str(Path(folder) / name))
-        with server:
-            yield FullSizeMaker(Evaluator(server.client, single, multi))
+    with evaluation_server(installation, single, multi) as evaluator:
+        yield FullSizeMaker(evaluator)
 
 
 def evaluate(installation: Installation, options: argparse.Namespace) -> Results:
