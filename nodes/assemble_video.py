@@ -192,6 +192,14 @@ class AssembleVideo(io.ComfyNode):
                     "only the file states it, for programs. end card: a card at the end, for two more seconds. corner note: a "
                     "line in the lower left corner of every frame.",
                 ),
+                io.Boolean.Input(
+                    "cover",
+                    default=False,
+                    optional=True,
+                    tooltip="On: where an mp4 or webm does not play, it shows the finished picture and not a white canvas. For this it "
+                    "gets one more frame at its start, which lasts a thousandth of a second; programs that count frames count it. "
+                    "No effect with order undo, gif and png sequence, and on the outputs.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -258,6 +266,7 @@ class AssembleVideo(io.ComfyNode):
         pace: Sequence[str] = (pacing.PACE_AS_MADE,),
         loop: Sequence[str] = (pacing.LOOP_ONCE,),
         end_card: Sequence[str] = (notice.NOTICE_OFF,),
+        cover: Sequence[bool] = (False,),
     ) -> io.NodeOutput:
         """Run the node. Every input is a list, because `is_input_list` makes all inputs lists."""
         settings = AssemblySettings(
@@ -273,6 +282,7 @@ class AssembleVideo(io.ComfyNode):
             pace=pace[0],
             loop=loop[0],
             notice=end_card[0],
+            has_cover=cover[0],
         )
         require_choice("order", settings.order, list(timeline.ORDERS))
         require_choice("trim", settings.trim, list(timeline.TRIMS))
@@ -305,7 +315,8 @@ class AssembleVideo(io.ComfyNode):
         )
         # None: the source is unknown, so assume that the finished picture is included.
         has_own_end = video.has_own_end and (bool(finished) or has_picture is not False)
-        to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata, has_own_end)
+        picture = None if video.cover is None else video.cover[0]
+        to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata, has_own_end, picture)
         shown = save_video(played, to_save, lambda: video.picture)
         if images is None:
             return io.NodeOutput(None, None, ui=shown)

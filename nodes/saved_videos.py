@@ -39,6 +39,7 @@ class VideoToSave:
         metadata: texts to store in the file.
         has_own_end: True if the video ends with the user's picture. The file says so, and a PNG of that picture
             beside it is not called AI-made.
+        cover: (H, W, 3), see `encode_video`; None: no cover.
     """
 
     prefix: str
@@ -47,6 +48,7 @@ class VideoToSave:
     rate: Fraction
     metadata: dict[str, str]
     has_own_end: bool
+    cover: Tensor | None = None
 
     @property
     def statement(self) -> mark.Statement:
@@ -88,6 +90,7 @@ def save_video(
         to_save.metadata,
         on_progress,
         to_save.statement,
+        to_save.cover,
     )
     if to_save.format != video_files.GIF:
         return ui.PreviewVideo([saved(path.name)])

@@ -1,11 +1,13 @@
 """Read any picture file as RGB, and make a contact sheet of the frames of a video."""
 
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paintsundo_models.pictures.stage_sheet import OWN_SIZE, draw_sheet, spread
+from paintsundo_models.video.cover import COVER_SECONDS
 from paintsundo_models.video.mark import add_png_texts
 
 from .what_is import statement_of
@@ -82,7 +84,10 @@ def png_bytes(image: "Image") -> bytes:
 
 
 def read_frames(files: list[Path]) -> Iterator[tuple[float, "Image"]]:
-    """Frames of a video or GIF with their times in seconds, or those of several pictures with their numbers."""
+    """Frames of a video or GIF with their times in seconds, or those of several pictures with their numbers.
+
+    The cover of a painting video is left out, because it is not part of the painting process.
+    """
     from PIL import Image
 
     if len(files) > 1 or files[0].suffix.lower() == ".png":
@@ -93,7 +98,10 @@ def read_frames(files: list[Path]) -> Iterator[tuple[float, "Image"]]:
     import av
 
     with av.open(str(files[0])) as container:
-        for frame in container.decode(video=0):
+        decoded = container.decode(video=0)
+        first_two = list(itertools.islice(decoded, 2))
+        is_cover = len(first_two) == 2 and (first_two[1].time or 0.0) < 1.5 * COVER_SECONDS
+        for frame in itertools.chain(first_two[is_cover:], decoded):
             yield frame.time or 0.0, frame.to_image()
 
 

@@ -43,6 +43,7 @@ class AssemblySettings:
         pace: one of `pace.PACES`.
         loop: one of `pace.LOOPS`.
         notice: one of `notice.NOTICES`: what the video says to people who watch it.
+        has_cover: the file shows the finished picture where it does not play, although the video begins with the canvas.
     """
 
     rate: Fraction
@@ -57,6 +58,7 @@ class AssemblySettings:
     pace: str = PACE_AS_MADE
     loop: str = LOOP_ONCE
     notice: str = NOTICE_OFF
+    has_cover: bool = False
 
     @property
     def timing(self) -> Timing:
@@ -72,11 +74,13 @@ class AssembledVideo:
         played: the frames as played.
         painted: each of them once, in undo order, before anything is laid on them.
         has_own_end: the finished picture among them is the one that was given, not one that the model drew.
+        cover: one frame, the finished picture with what is laid on the played video; None: the file gets no cover.
     """
 
     played: Frames
     painted: Frames
     has_own_end: bool
+    cover: Frames | None = None
 
     @property
     def picture(self) -> Tensor:
@@ -124,6 +128,8 @@ def assemble(
 
     # What is laid on the played video.
     played = with_notice(TimedFrames(frames, positions), settings.notice, settings.rate)
-    return AssembledVideo(
-        played, frames, has_own_end=is_exact and not (keyframes is None and finished is None)
-    )
+    has_own_end = is_exact and not (keyframes is None and finished is None)
+    cover = None
+    if settings.has_cover and settings.order == ORDER_PAINTING:
+        cover = with_notice(TimedFrames(frames, [0]), settings.notice, settings.rate)
+    return AssembledVideo(played, frames, has_own_end, cover)

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from ..errors import VideoEncodingError
 from . import mark
+from .cover import cover_filters, cover_options
 from .credentials import sign_file, signing_key
-from .frames import Frames, as_frames
+from .frames import BatchFrames, Frames, JoinedFrames, as_frames
 
 GIF_MAX_FPS = 50
 """GIF counts in 1/100 s, and browsers slow a delay of 1/100 s down to 1/10 s."""
@@ -47,34 +48,41 @@ class VideoFormat:
         extension: of the file, with the dot; "" for a folder of PNG files.
         is_even_sized: colour is stored at half size (4:2:0), so both sides must be even.
         min_side: the encoder cannot take fewer pixels a side.
-        output_options: from (quality 0...100, path of ffmpeg) to ffmpeg's options.
+        filters: ffmpeg's filters for the frames, separated by commas.
+        output_options: from (quality 0...100, path of ffmpeg) to ffmpeg's other options.
+        can_have_cover: a file can have a cover (see `cover`).
     """
 
     extension: str
     is_even_sized: bool = False
     min_side: int = 1
+    filters: str = ""
     output_options: Callable[[int, str], list[str]] = lambda quality, ffmpeg: []
+    can_have_cover: bool = False
 
 
-def _yuv_options() -> list[str]:
-    # Convert by BT.709 and say so: untagged, players guess BT.601 at these sizes, and colours shift.
-    convert = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd"
-    tags = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
-    named = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
-    return ["-vf", f"{convert},format=yuv420p,{tags}", *named]
+# Convert by BT.709 and say so: untagged, players guess BT.601 at these sizes, and colours shift.
+_YUV_FILTERS = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd,format=yuv420p,"
+    "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+)
+_YUV_TAGS = [
+    *("-colorspace", "bt709", "-color_primaries", "bt709"),
+    *("-color_trc", "bt709", "-color_range", "tv"),
+]
 
 
 def _h264_options(quality: int, ffmpeg: str) -> list[str]:
     # crf 1...41: crf 0 would switch to a lossless profile that browsers cannot play.
     crf = round(41 - 0.4 * quality)
     flags = "+faststart+use_metadata_tags"  # the page reads our keys only from the latter's "mdta" boxes
-    return [*_yuv_options(), "-c:v", "libx264", "-crf", str(crf), "-movflags", flags]
+    return [*_YUV_TAGS, "-c:v", "libx264", "-crf", str(crf), "-movflags", flags]
 
 
 def _vp9_options(quality: int, ffmpeg: str) -> list[str]:
     crf = round(54 - 0.5 * quality)
     speed = ["-deadline", "good", "-cpu-used", "2", "-row-mt", "1"]
-    return [*_yuv_options(), "-c:v", "libvpx-vp9", "-b:v", "0", "-crf", str(crf), *speed]
+    return [*_YUV_TAGS, "-c:v", "libvpx-vp9", "-b:v", "0", "-crf", str(crf), *speed]
 
 
 def _av1_options(quality: int, ffmpeg: str) -> list[str]:
@@ -107,11 +115,11 @@ def _av1_options(quality: int, ffmpeg: str) -> list[str]:
         raise VideoEncodingError(
             f"This ffmpeg has no AV1 encoder (libsvtav1 or libaom-av1): {ffmpeg}. Choose another format."
         )
-    return [*_yuv_options(), *encoder]
+    return [*_YUV_TAGS, *encoder]
 
 
 def _lossless_options(quality: int, ffmpeg: str) -> list[str]:
-    return ["-vf", "format=gbrp", "-c:v", "libvpx-vp9", "-lossless", "1", "-cpu-used", "4", "-row-mt", "1"]
+    return ["-c:v", "libvpx-vp9", "-lossless", "1", "-cpu-used", "4", "-row-mt", "1"]
 
 
 def _gif_options(quality: int, ffmpeg: str) -> list[str]:
@@ -135,10 +143,10 @@ def _gif_options(quality: int, ffmpeg: str) -> list[str]:
 PNG_SEQUENCE = "png sequence"
 GIF = "gif"
 VIDEO_FORMATS = {
-    "mp4 (h264)": VideoFormat(".mp4", is_even_sized=True, output_options=_h264_options),
-    "webm (vp9)": VideoFormat(".webm", is_even_sized=True, output_options=_vp9_options),
-    "webm (av1)": VideoFormat(".webm", is_even_sized=True, min_side=64, output_options=_av1_options),
-    "webm (lossless)": VideoFormat(".webm", output_options=_lossless_options),
+    "mp4 (h264)": VideoFormat(".mp4", True, 1, _YUV_FILTERS, _h264_options, can_have_cover=True),
+    "webm (vp9)": VideoFormat(".webm", True, 1, _YUV_FILTERS, _vp9_options, can_have_cover=True),
+    "webm (av1)": VideoFormat(".webm", True, 64, _YUV_FILTERS, _av1_options, can_have_cover=True),
+    "webm (lossless)": VideoFormat(".webm", False, 1, "format=gbrp", _lossless_options, can_have_cover=True),
     GIF: VideoFormat(".gif", output_options=_gif_options),
     PNG_SEQUENCE: VideoFormat(""),
 }
@@ -221,6 +229,7 @@ def encode_video(
     metadata: dict[str, str] | None = None,
     on_progress: Progress = lambda done: None,
     statement: mark.Statement = mark.BY_MODELS,
+    cover: Tensor | None = None,
 ) -> None:
     """Write frames as a video file through ffmpeg.
 
@@ -236,6 +245,8 @@ def encode_video(
         metadata: texts to store under their names; GIF cannot hold any.
         on_progress: see `Progress`.
         statement: what the file says of itself.
+        cover: picture of a frame's size, (H, W, 3) in [0, 1], that the file shows where it does not play (see `cover`);
+            None: no cover. Formats without `can_have_cover` ignore it.
 
     Raises:
         ValueError: no such format, or a frame rate or a size that it cannot hold.
@@ -245,7 +256,7 @@ def encode_video(
     check_format(video_format, fps)
     key = signing_key()
     spec = VIDEO_FORMATS[video_format]
-    frames = as_frames(frames)
+    frames, has_cover = as_frames(frames), cover is not None and spec.can_have_cover
     height, width = frames.height, frames.width
     if min(height, width) < spec.min_side:
         raise ValueError(
@@ -263,9 +274,14 @@ def encode_video(
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-framerate", str(fps), "-i", "pipe:0"]
         command = [ffmpeg, "-hide_banner", "-loglevel", "error", *source]
         command += ["-f", "ffmetadata", "-i", str(metadata_file), "-map_metadata", "1"]
-        command += [*spec.output_options(quality, ffmpeg), str(part)]
+        command += [*_output_options(spec, fps, quality, ffmpeg, has_cover), str(part)]
         with Path(folder, "stderr.txt").open("w+b") as log:
-            code = _pipe_frames(command, frames, pad, log, on_progress)
+            shown = (
+                JoinedFrames([BatchFrames(cover[None]), frames])
+                if cover is not None and has_cover
+                else frames
+            )
+            code = _pipe_frames(command, shown, pad, log, lambda done: on_progress(done - has_cover))
             if code != 0:
                 log.seek(0)
                 lines = log.read().decode("utf-8", "replace").strip().splitlines()[-_STDERR_LINES:]
@@ -278,6 +294,17 @@ def encode_video(
         if key is not None:
             sign_file(part, statement, key)  # last: a signature holds for every byte before it
         _publish(part, path)
+
+
+def _output_options(
+    spec: VideoFormat, fps: Fraction, quality: int, ffmpeg: str, has_cover: bool
+) -> list[str]:
+    filters = [*(cover_filters(fps) if has_cover else []), *([spec.filters] if spec.filters else [])]
+    return [
+        *(["-vf", ",".join(filters)] if filters else []),
+        *spec.output_options(quality, ffmpeg),
+        *(cover_options(fps, spec.extension) if has_cover else []),
+    ]
 
 
 def _pipe_frames(command: list[str], frames: Frames, pad: tuple, log: BinaryIO, on_progress: Progress) -> int:

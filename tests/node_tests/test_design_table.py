@@ -129,6 +129,7 @@ DESIGN = {
             "pace": "COMBO",
             "loop": "COMBO",
             "end_card": "COMBO",
+            "cover": "BOOLEAN",
         },
         ["VIDEO", "IMAGE"],
     ),
