@@ -28,7 +28,7 @@ def drawing():
 
 @pytest.fixture(scope="module")
 def video(server, drawing, tmp_path_factory):
-    """All frames in painting order, (T, H, W, 3) uint8."""
+    """All frames in painting order without the cover, (T, H, W, 3) uint8."""
     data = io.BytesIO()
     Image.fromarray(drawing).save(data, "PNG")
     workflow = Workflow.load(ROOT / painter.FAST_WORKFLOW, server.client.object_info())
@@ -41,7 +41,7 @@ def video(server, drawing, tmp_path_factory):
     file = server.client.download(result, tmp_path_factory.mktemp("demo") / result["filename"])
     reader = imageio_ffmpeg.read_frames(str(file), pix_fmt="rgb24")
     width, height = next(reader)["size"]
-    return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+    return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])[1:]
 
 
 def first_frame_above(values, share):
