@@ -67,11 +67,22 @@ class MultiFrameModel(comfy.model_base.BaseModel):
                 "zero terminal SNR, scaled clean latent), and no other fits it. Remove that node; every sampler and "
                 "scheduler works without it."
             )
+        if kwargs.get("control") is not None:
+            raise ValueError(
+                "A ControlNet is connected to the conditioning of the multi-frame model, and ControlNets work on pictures, "
+                "not on segments. Remove Apply ControlNet here; on the single-frame model it works."
+            )
         noise, device = kwargs["noise"], kwargs["device"]
         tokens, pictures = kwargs.get(VISION_TOKENS), kwargs.get("concat_latent_image")
         if tokens is None or pictures is None:
             raise ValueError(
                 "The conditioning carries no pictures. Put Interpolation Conditioning between the prompt and the sampler."
+            )
+        frames = self.model_config.unet_config["projection"].video_length
+        if pictures.ndim != 5 or pictures.shape[2] != frames:
+            raise ValueError(
+                f"The picture latents in the conditioning are {list(pictures.shape)}, and this model reads {frames} frames: "
+                "another node has replaced them. Put Interpolation Conditioning last before the sampler."
             )
         if noise.ndim != 5 or noise.shape[2:] != pictures.shape[2:]:
             raise ValueError(

@@ -40,18 +40,23 @@ class SingleFrameModel(comfy.model_base.BaseModel):
         self.operation_embedder = Timestep(config.unet_config["adm_in_channels"])
 
     def extra_conds(self, **kwargs: Any) -> dict:
+        steps, count = kwargs.get(OPERATION_STEP), len(kwargs["noise"])
+        if steps is None:
+            raise ValueError(
+                "The conditioning says no operation step. Put Keyframe Conditioning between the prompt and the sampler."
+            )
+        if count % len(steps):
+            raise ValueError(
+                f"The conditioning has {len(steps)} operation steps and the latent {count} pictures, so it is not clear which "
+                "picture has which step. Use the whole latent of Keyframe Conditioning, or one operation step."
+            )
         check_prompt_width(
             kwargs["cross_attn"], self.model_config.unet_config["context_dim"], SINGLE_FRAME_LOADER
         )
         return super().extra_conds(**kwargs)
 
-    def encode_adm(self, **kwargs: object) -> Tensor:
-        steps = kwargs.get(OPERATION_STEP)
-        if steps is None:
-            raise ValueError(
-                "The conditioning says no operation step. Put Keyframe Conditioning between the prompt and the sampler."
-            )
-        return self.operation_embedder(torch.as_tensor(steps, dtype=torch.float32).flatten())
+    def encode_adm(self, **kwargs: Any) -> Tensor:
+        return self.operation_embedder(torch.as_tensor(kwargs[OPERATION_STEP], dtype=torch.float32).flatten())
 
 
 class SingleFrameConfig(comfy.supported_models.SD15):

@@ -1,0 +1,71 @@
+"""What other nodes can do to a conditioning or a latent between ours and the sampler, and what the models say to it."""
+
+import comfy.sample
+import node_helpers
+import pytest
+import torch
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host.sampling import encode_prompt
+
+
+@pytest.fixture(scope="module")
+def single(seeded_checkpoints):
+    return loading.load_single_frame(seeded_checkpoints["single_frame"], "fp32")
+
+
+@pytest.fixture(scope="module")
+def multi(seeded_checkpoints):
+    return loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")
+
+
+def sample(model, positive, negative, latent):
+    noise = comfy.sample.prepare_noise(latent, 1)
+    return comfy.sample.sample(model, noise, 1, 2.0, "euler", "simple", positive, negative, latent)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("kept", "said"), [(slice(1, 2), "2 operation steps and the latent 1 pictures"), (slice(0, 2), None)]
+)
+def test_a_part_of_the_latent_is_refused_because_its_step_is_unknown(single, kept, said):
+    prompt = encode_prompt(single.clip, "")
+    picture = keyframes.encode_picture(single.vae, torch.rand(1, 64, 64, 3), 64, 64)
+    positive, negative, latent = keyframes.keyframe_conditioning(prompt, prompt, picture, [400, 800])
+    samples = latent["samples"][kept]
+    if said is None:
+        assert sample(single.model, positive, negative, samples).shape == samples.shape
+        return
+    with pytest.raises(ValueError, match=said):
+        sample(single.model, positive, negative, samples)
+
+
+@torch.inference_mode()
+def test_a_prompt_without_the_picture_is_refused_by_the_single_frame_model(single):
+    prompt = encode_prompt(single.clip, "")
+    picture = keyframes.encode_picture(single.vae, torch.rand(1, 64, 64, 3), 64, 64)
+    positive, _, latent = keyframes.keyframe_conditioning(prompt, prompt, picture, [400])
+    with pytest.raises(ValueError, match="no operation step. Put Keyframe Conditioning"):
+        sample(single.model, positive, prompt, latent["samples"])
+
+
+@torch.inference_mode()
+def test_what_does_not_fit_a_segment_is_refused_by_the_multi_frame_model(multi):
+    prompt = encode_prompt(multi.clip, "")
+    pair = torch.rand(2, 64, 64, 3).split(1)
+    positive, negative, latent, _ = segments.interpolation_conditioning(
+        prompt, prompt, multi.clip_vision, multi.vae, *pair, resolution="size of the pictures"
+    )
+    with_control = node_helpers.conditioning_set_values(positive, {"control": object()})
+    one_frame = node_helpers.conditioning_set_values(
+        positive, {"concat_latent_image": torch.zeros(1, 4, 8, 8)}
+    )
+    for conditioning, samples, said in (
+        (with_control, latent["samples"], "ControlNet.*not on segments"),
+        (one_frame, latent["samples"], "reads 16 frames: another node has replaced them"),
+        (positive, latent["samples"][:, :, :1], "latent of Interpolation Conditioning"),
+        (prompt, latent["samples"], "carries no pictures"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            multi.model.model.extra_conds(
+                **conditioning[0][1], cross_attn=conditioning[0][0], noise=samples, device=torch.device("cpu")
+            )
