@@ -1,0 +1,68 @@
+"""Every text of the nodes, and every help page, is translated, and the translation belongs to the English of today."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from paintsundo_pack.nodes import NODES
+
+from tools import translations
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = [node.define_schema() for node in NODES]
+FILES = sorted((ROOT / "locales").rglob("*.json"))
+LANGUAGES = pytest.mark.parametrize("language", translations.LANGUAGES)
+
+# Whoever changes an English text need not know Chinese and Japanese: translations follow before a release.
+complete = pytest.mark.skipif(
+    not os.environ.get("CI"), reason="set CI=1, or run: python tools/translations.py"
+)
+
+
+@complete
+@LANGUAGES
+def test_everything_is_translated_and_up_to_date(language):
+    assert translations.state_of(language, translations.english_texts(SCHEMAS)).lines() == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_the_page_reads_the_files(file):
+    # ComfyUI reads only these, and says nothing of a file that is no JSON.
+    assert file.name in ("nodeDefs.json", "main.json", "english.json")
+    assert file.parent.name in translations.LANGUAGES
+    assert isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+
+
+@LANGUAGES
+def test_no_text_has_signs_that_the_page_takes_for_its_own_syntax(language):
+    # vue-i18n: {name} is a value, @:key another message, a | b two plural forms.
+    texts = translations.translated_texts(language)
+    shown = {key: text for key, text in texts.items() if not key.startswith(translations.PAGE)}
+    assert {key for key, text in shown.items() if re.search(r"[{}@|]", text)} == set()
+
+
+def test_a_missing_a_changed_and_a_removed_text_are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(translations, "LOCALES", tmp_path)
+    monkeypatch.setattr(translations, "HELP", tmp_path)
+    folder = tmp_path / "zh"
+    folder.mkdir()
+    words = {
+        "PaintsUndoTwo": {"display_name": "二", "description": "两", "inputs": {"gone": {"name": "没了"}}}
+    }
+    (folder / "nodeDefs.json").write_text(json.dumps(words), encoding="utf-8")
+    two = "nodeDefs.PaintsUndoTwo"
+    english = {
+        f"{two}.display_name": "Two",
+        f"{two}.description": "Makes two.",
+        f"{two}.outputs.0.name": "pair",
+    }
+    translations.mark("zh", english)
+    changed = {**english, f"{two}.description": "Makes two of one."}
+    state = translations.state_of("zh", changed)
+    assert state.missing == [f"{two}.outputs.0.name"]
+    assert state.stale == [f"{two}.description"]
+    assert state.superfluous == [f"{two}.inputs.gone.name"]
+    translations.mark("zh", changed)
+    assert translations.state_of("zh", changed).stale == []
