@@ -9,21 +9,34 @@ from torch import Tensor
 
 from ..paintsundo_models.constants import DEFAULT_FPS
 from ..paintsundo_models.errors import VideoEncodingError
-from ..paintsundo_models.host.graph import connections_of_class, is_output_wanted, setting_at_source
+from ..paintsundo_models.host.graph import (
+    connections_of_class,
+    is_output_wanted,
+    link_of,
+    nodes_behind,
+    setting_at_source,
+)
 from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import full_size, notice, timeline
 from ..paintsundo_models.video import pace as pacing
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
+from ..paintsundo_models.video.several import divide_segments
 from .choices import Choice, require_choice
 from .output_names import DEFAULT_PREFIX, clean_prefix
-from .saved_videos import VideoToSave, save_video
+from .saved_videos import VideoToSave, save_video, shown_together
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
+ARRANGE, PAIRS = "PaintsUndoArrangeKeyframes", "PaintsUndoKeyframePairs"
 NO_ROOM = (
     "Lower longest_side, or disconnect the outputs video and frames: the file is written frame by frame."
 )
+
+
+def _entry(batches: list[Tensor], place: int) -> Tensor | None:
+    """Return what a video gets from a list with one entry for each video, or one for all, or none."""
+    return batches[min(place, len(batches) - 1)] if batches else None
 
 
 class AssembleVideo(io.ComfyNode):
@@ -126,8 +139,9 @@ class AssembleVideo(io.ComfyNode):
                 io.Image.Input(
                     "keyframes",
                     optional=True,
-                    tooltip="The keyframes in undo order from Arrange Keyframes. Only the first and the last are used, for "
-                    "exact_ends.",
+                    tooltip="The keyframes in undo order from Arrange Keyframes. The first and the last are used for exact_ends. A list "
+                    "of several batches makes one video of each; their numbers of keyframes tell which segments belong to "
+                    "which.",
                 ),
                 io.Image.Input(
                     "finished",
@@ -204,12 +218,14 @@ class AssembleVideo(io.ComfyNode):
             outputs=[
                 io.Video.Output(
                     display_name="video",
+                    is_output_list=True,
                     tooltip="The frames as played, holds included, with their frame rate, before the file's compression. For Save "
-                    "Video and other video nodes. Made only if an output is connected.",
+                    "Video and other video nodes. A list if there are several videos. Made only if an output is connected.",
                 ),
                 io.Image.Output(
                     display_name="frames",
-                    tooltip="The frames as played, holds included: one batch (frames, height, width, 3). Made only if an output "
+                    is_output_list=True,
+                    tooltip="The frames as played, holds included: one batch (frames, height, width, 3) for each video. Made only if an output "
                     "is connected, so that memory does not grow with the video.",
                 ),
             ],
@@ -290,35 +306,60 @@ class AssembleVideo(io.ComfyNode):
         require_choice("end_card", settings.notice, list(notice.NOTICES))
         pacing.check_timing(settings.timing)
         video_files.check_format(format[0], settings.rate)
-        prefix = clean_prefix(filename_prefix[0], cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        for name, given in (("keyframes", keyframes), ("finished", finished)):
-            if given and len(given) > 1:
-                raise ValueError(
-                    f"{name} is a list of {len(given)} batches, and one batch is needed: the graph ran for several "
-                    "pictures at once, and their segments would all end up in one video. Queue the pictures one by one."
-                )
-        video = assemble(
-            frames, settings, keyframes[0] if keyframes else None, finished[0] if finished else None
-        )
-        played, images = video.played, None
+        prefixes = [
+            clean_prefix(text, cls.hidden.prompt, cls.hidden.extra_pnginfo) for text in filename_prefix
+        ]
         prompt, node_id = cls.hidden.prompt, cls.hidden.unique_id
-        if any(is_output_wanted(output, node_id, prompt) for output in (VIDEO_OUTPUT, FRAMES_OUTPUT)):
-            if finished:
-                require_room_for_frames(len(played), played.height, played.width, NO_ROOM)
-            played = RecordedFrames(played)
-            images = played.images
+        keyframes, finished = keyframes or [], finished or []
+        places = divide_segments(
+            len(frames), [len(batch) for batch in keyframes], len(finished), cls._is_made_from_keyframes()
+        )
+        # No frame of a video is made yet, so all of them are checked before the first one is written.
+        videos = [
+            assemble([frames[place] for place in own], settings, _entry(keyframes, i), _entry(finished, i))
+            for i, own in enumerate(places)
+        ]
+        is_wanted = any(is_output_wanted(output, node_id, prompt) for output in (VIDEO_OUTPUT, FRAMES_OUTPUT))
+        if is_wanted and finished:
+            largest = max((video.played for video in videos), key=lambda played: played.height * played.width)
+            count = sum(len(video.played) for video in videos)
+            require_room_for_frames(count, largest.height, largest.width, NO_ROOM)
         metadata = {}
         if not args.disable_metadata:
             metadata = video_files.metadata_texts(prompt, cls.hidden.extra_pnginfo)
         has_picture = setting_at_source(
-            "keyframes", "PaintsUndoArrangeKeyframes", "include_finished", node_id, prompt
+            "keyframes", ARRANGE, "include_finished", node_id, prompt, passing=PAIRS
         )
-        # None: the source is unknown, so assume that the finished picture is included.
-        has_own_end = video.has_own_end and (bool(finished) or has_picture is not False)
-        picture = None if video.cover is None else video.cover[0]
-        to_save = VideoToSave(prefix, format[0], quality[0], settings.rate, metadata, has_own_end, picture)
-        shown = save_video(played, to_save, lambda: video.picture)
-        if images is None:
-            return io.NodeOutput(None, None, ui=shown)
-        components = Types.VideoComponents(images=images, audio=None, frame_rate=settings.rate)
-        return io.NodeOutput(InputImpl.VideoFromComponents(components), images, ui=shown)
+        batches: list[Tensor] = []
+        shown = []
+        for i, video in enumerate(videos):
+            played = RecordedFrames(video.played) if is_wanted else video.played
+            # None: the source is unknown, so assume that the finished picture is included.
+            has_own_end = video.has_own_end and (bool(finished) or has_picture is not False)
+            prefix = prefixes[min(i, len(prefixes) - 1)]
+            picture = None if video.cover is None else video.cover[0]
+            to_save = VideoToSave(
+                prefix, format[0], quality[0], settings.rate, metadata, has_own_end, picture
+            )
+            shown.append(save_video(played, to_save, lambda video=video: video.picture))
+            if isinstance(played, RecordedFrames):
+                batches.append(played.images)
+        if not is_wanted:
+            return io.NodeOutput([None], [None], ui=shown_together(shown))
+        films = [
+            InputImpl.VideoFromComponents(
+                Types.VideoComponents(images=images, audio=None, frame_rate=settings.rate)
+            )
+            for images in batches
+        ]
+        return io.NodeOutput(films, batches, ui=shown_together(shown))
+
+    @classmethod
+    def _is_made_from_keyframes(cls) -> bool:
+        """Return whether the frames come from a Keyframe Pairs that reads the same keyframes as this node."""
+        prompt, node_id = cls.hidden.prompt, cls.hidden.unique_id
+        link = link_of("keyframes", node_id, prompt)
+        return link is not None and any(
+            link_of("keyframes", pairs, prompt) == link
+            for pairs in nodes_behind("frames", PAIRS, node_id, prompt)
+        )

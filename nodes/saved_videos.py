@@ -1,6 +1,6 @@
 """Where a painting video is saved below ComfyUI's output folder, and what the node shows of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -54,6 +54,19 @@ class VideoToSave:
     def statement(self) -> mark.Statement:
         """The statement in the file on how it was made."""
         return mark.WITH_PICTURE if self.has_own_end else mark.BY_MODELS
+
+
+def shown_together(shown: Sequence[ui.SavedImages | ui.PreviewVideo]) -> ui.SavedImages | ui.PreviewVideo:
+    """Join what the node shows of several videos of one format."""
+    if len(shown) == 1:
+        return shown[0]
+    entries = [entry for one in shown for entry in one.as_dict()["images"]]
+    first = shown[0]
+    return (
+        ui.PreviewVideo(entries)
+        if isinstance(first, ui.PreviewVideo)
+        else ui.SavedImages(entries, is_animated=first.is_animated)
+    )
 
 
 def save_video(

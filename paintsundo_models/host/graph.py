@@ -49,16 +49,44 @@ def is_output_wanted(output: int, node_id: str | None, prompt: Mapping | None) -
     return output in connected_outputs([prompt], node_id)
 
 
+def link_of(input_name: str, node_id: str | None, prompt: Mapping | None) -> list | None:
+    """Return what is connected to an input, [node id, output]; None if nothing is, or if the graph is unknown."""
+    link = ((prompt or {}).get(node_id) or {}).get("inputs", {}).get(input_name)
+    return link if isinstance(link, list) and len(link) == 2 else None
+
+
 def setting_at_source(
-    input_name: str, class_type: str, setting: str, node_id: str | None, prompt: Mapping | None
+    input_name: str,
+    class_type: str,
+    setting: str,
+    node_id: str | None,
+    prompt: Mapping | None,
+    passing: str | None = None,
 ) -> object | None:
     """Return a setting of the node that is connected to an input.
 
-    None if that node is of another class, or if the setting is itself connected to a node.
+    None if that node is of another class, or if the setting is itself connected to a node. A node of the class `passing`
+    between is looked through: it passes on what its own input of the same name gets.
     """
-    link = ((prompt or {}).get(node_id) or {}).get("inputs", {}).get(input_name)
-    source = (prompt or {}).get(link[0]) if isinstance(link, list) and len(link) == 2 else None
+    link = link_of(input_name, node_id, prompt)
+    source = (prompt or {}).get(link[0]) if link else None
+    if link and source and source["class_type"] == passing:
+        return setting_at_source(input_name, class_type, setting, link[0], prompt)
     if source is None or source["class_type"] != class_type:
         return None
     value = source["inputs"].get(setting)
     return None if isinstance(value, list) else value
+
+
+def nodes_behind(input_name: str, class_type: str, node_id: str | None, prompt: Mapping | None) -> list[str]:
+    """Return the ids of the nodes of a class whose results reach an input of a node, over any number of others."""
+    link = link_of(input_name, node_id, prompt)
+    open_, seen = [link[0]] if link else [], set()
+    while open_:
+        id_ = open_.pop()
+        if id_ in seen or prompt is None or id_ not in prompt:
+            continue
+        seen.add(id_)
+        links = (link_of(name, id_, prompt) for name in prompt[id_]["inputs"])
+        open_.extend(found[0] for found in links if found)
+    return [id_ for id_ in seen if (prompt or {})[id_]["class_type"] == class_type]
