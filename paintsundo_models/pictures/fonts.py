@@ -129,9 +129,13 @@ def _has_letters(face: FontFace, letters: str) -> bool:
         return False
 
 
-def _drawn(font: "FreeTypeFont", letter: str) -> tuple[tuple[int, int], bytes]:
-    mask = font.getmask(letter)
-    return mask.size, bytes(mask)
+def _drawn(font: "FreeTypeFont", letter: str) -> bytes:
+    from PIL import Image, ImageDraw
+
+    side = round(font.size * 2)
+    image = Image.new("L", (side, side))
+    ImageDraw.Draw(image).text((side // 4, side // 4), letter, fill=255, font=font)
+    return image.tobytes()
 
 
 def _faces(file: Path, script: str) -> list[FontFace]:

@@ -15,6 +15,7 @@ from .fonts import FontFace, fonts_for
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
 
 OWN_SIZE = "as the pictures"
@@ -199,7 +200,7 @@ def _fit(content: _Content, columns: int, size: str) -> tuple[_Layout, tuple[int
         page = _PAGES[size]
         fitting = [
             (layout, turned)
-            for turned in (page, page[::-1])
+            for turned in (page, (page[1], page[0]))
             for number in choices
             if (layout := _largest(content, number, turned)) is not None
         ]
@@ -312,10 +313,12 @@ def _pieces(text: str, font: "FreeTypeFont", width: float) -> list[str]:
     ]
 
 
-def _draw_lines(draw, lines: list[str], font: "FreeTypeFont", place: tuple[int, int], width: int) -> None:  # noqa: ANN001
+def _draw_lines(
+    draw: "ImageDraw", lines: list[str], font: "FreeTypeFont", place: tuple[int, int], width: int
+) -> None:
     left, y = place
     for line in lines:
         # From the baseline: fonts of other scripts leave more room above their letters.
-        place = (left + (width - font.getlength(line)) / 2, y + font.size)
-        draw.text(place, line, fill=_INK, font=font, anchor="ls")
+        x = left + (width - font.getlength(line)) / 2
+        draw.text((x, y + font.size), line, fill=_INK, font=font, anchor="ls")
         y += round(font.size * 1.35)
