@@ -16,6 +16,7 @@ from ..paintsundo_models.video.full_size import (
     picture_of_video,
 )
 from .choices import Choice, require_choice
+from .search_words import searched_as
 
 MIN_LONGEST_SIDE, MAX_LONGEST_SIDE = 64, 16384
 
@@ -35,6 +36,7 @@ class FullSize(io.ComfyNode):
                 "is for stills and for other nodes."
             ),
             is_input_list=True,
+            **searched_as("upscale", "enlarge", "high resolution", "detail"),
             inputs=[
                 io.Image.Input(
                     "frames",

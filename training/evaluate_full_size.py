@@ -33,7 +33,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--pictures", type=int, default=6, help="pictures, for ideal frames and keyframes (default: 6)"
     )
-    parser.add_argument("--segments", type=int, default=4, help="segments of the demo (default: 4)")
+    parser.add_argument("--segments", type=int, default=3, help="segments of the demo (default: 3)")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "docs", help="folder of the page (default: docs)"
     )

@@ -65,7 +65,7 @@ Parts of the first pictures at their own size, at three operation steps: the dem
 
 ## The demo's segments
 
-{results.segment_count} segments between true states; the pairs of the default chain take turns. {_flicker(results.segments)}
+{results.segment_count} segments between true states, from the finished picture to step 400: most of the picture's detail appears there, and the video passes into the exact picture over the last frames. {_flicker(results.segments)}
 
 {stage_table(results.segments.frames)}
 """

@@ -26,6 +26,7 @@ from .sequences import LAST_STEP, with_canvas
 
 WIDTH, HEIGHT, TIMES = 128, 192, 4
 KEYFRAME_STEPS = (200, 400, 600, 800, 900)
+SEGMENT_PICTURES = 7  # pictures from one that a segment is made of to the next
 PROCESS_STEPS = tuple(range(0, 1000, 37))
 ARRANGE, FULL_SIZE = "PaintsUndoArrangeKeyframes", "PaintsUndoFullSize"
 
@@ -76,9 +77,8 @@ class FullSizeMaker:
         return Made(KEYFRAME_STEPS, small[1:], large[1:], truth[1:], truth[0])
 
     def segment(self, index: int) -> Made:
-        """Return a segment of a picture between two true states; the pairs of the default chain take turns."""
-        pairs = default_segments()
-        steps = tuple(segment_steps(*pairs[index % len(pairs)]))
+        """Return the segment that ends with the finished picture: most of the picture's detail appears in it."""
+        steps = tuple(segment_steps(*default_segments()[0]))
         truth = true_states(index, (0, *steps))
         finished, truth = truth[0], truth[1:]
         ends = resize_and_center_crop(truth[[0, -1]], WIDTH, HEIGHT)
@@ -149,9 +149,8 @@ def evaluate(installation: Installation, options: argparse.Namespace) -> Results
                 bar.update()
             bar.set_description("segments")
             for index in range(options.segments):
-                made = maker.segment(index)
+                made = maker.segment(SEGMENT_PICTURES * index)
                 results.segments.add(made)
-                if made.steps[0] == 0:
-                    results.last_steps.append(last_step(made.large))
+                results.last_steps.append(last_step(made.large))
                 bar.update()
     return results

@@ -40,7 +40,7 @@ def segments():
     return [torch.ones(4, 64, 80, 3) * greys[i : i + 4, None, None, None] for i in (0, 3)]
 
 
-def run(segments, keyframes=None, prompt=PROMPT, **widgets):
+def run(segments, keyframes=None, finished=None, prompt=PROMPT, **widgets):
     """Execute the node with every input as the list that ComfyUI hands to such nodes."""
 
     class Prompted(AssembleVideo):
@@ -57,7 +57,7 @@ def run(segments, keyframes=None, prompt=PROMPT, **widgets):
         for field in AssembleVideo.define_schema().inputs
         if isinstance(field, io.WidgetInput)
     }
-    return Prompted.execute(frames=segments, keyframes=keyframes, **inputs)
+    return Prompted.execute(frames=segments, keyframes=keyframes, finished=finished, **inputs)
 
 
 def read_frames(path):
@@ -155,6 +155,17 @@ def test_file_and_outputs_are_the_same_frames_from_canvas_to_picture(segments, o
     assert torch.allclose(frames[1], segments[1][2])
     ((folder, file),) = shown(result)
     assert np.array_equal(read_frames(output / folder / file), (frames * 255).round().byte().numpy())
+
+
+def test_full_size_video_ends_with_the_picture_to_the_bit_in_a_lossless_file(segments, output):
+    pixels = torch.randint(0, 256, (1, 193, 240, 3), generator=torch.Generator().manual_seed(1))
+    finished = pixels.float() / 255
+    result = run(segments, finished=[finished], format="webm (lossless)")
+    ((folder, file),) = shown(result)
+    assert np.array_equal(read_frames(output / folder / file)[-1], pixels[0].byte().numpy())
+    small = run(segments, finished=[finished], size="as the segments").args[1]
+    assert small.shape == (7, 64, 80, 3)
+    assert run(segments, finished=[finished], longest_side=120).args[1].shape == (7, 96, 120, 3)
 
 
 def test_numbers_go_on_and_one_number_is_one_video(segments, output):
