@@ -14,7 +14,7 @@ import torch
 from paintsundo_pack.paintsundo_models.video import files as video_files
 from PIL import Image
 
-from tools import painter
+from tools import make_blueprint, painter
 from tools.what_is import describe
 from tools.workflow import MODE_ACTIVE, Workflow, combo_options
 
@@ -363,3 +363,28 @@ def test_page_finds_the_graph_beside_what_the_file_says_of_itself(page, tmp_path
     page.evaluate("() => window.app.graph.clear()")
     drop(page, path, mime)
     assert page.evaluate(CONVERT)["output"].keys() == converted["output"].keys()
+
+
+def test_blueprint_is_listed_and_paints_a_video_as_one_node(page, server, picture):
+    listed = json.loads(server.client.get("/global_subgraphs"))
+    (entry,) = [entry for entry in listed.values() if entry["name"] == make_blueprint.TARGET.stem]
+    assert entry["source"] == "custom_node"
+    graph = json.loads(make_blueprint.TARGET.read_text(encoding="ascii"))
+    graph["nodes"].append(
+        {
+            "id": 2,
+            "type": "LoadImage",
+            "pos": [-400, 0],
+            "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [1]}],
+            "widgets_values": ["example.png", "image"],
+        }
+    )
+    graph["nodes"][0]["inputs"][0]["link"] = 1
+    graph |= {"links": [[1, 2, 0, 1, 0, "IMAGE"]], "last_node_id": 2, "last_link_id": 1}
+    page.evaluate(LOAD, graph)
+    page.wait_for_timeout(500)
+    prompt = shrink(page.evaluate(CONVERT)["output"])
+    outputs = server.client.run(prompt)
+    (result,) = outputs[node_id(prompt, "PaintsUndoAssembleVideo")]["images"]
+    decoded = decode(server.base_directory / "output" / result["subfolder"] / result["filename"]).astype(int)
+    assert np.abs(decoded[-1] - picture).mean() < 6
