@@ -20,6 +20,7 @@ from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import full_size, notice, timeline
 from ..paintsundo_models.video import pace as pacing
+from ..paintsundo_models.video import paper as papers
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
 from ..paintsundo_models.video.several import divide_segments
@@ -214,6 +215,14 @@ class AssembleVideo(io.ComfyNode):
                     "gets one more frame at its start, which lasts a thousandth of a second; programs that count frames count it. "
                     "No effect with order undo, gif and png sequence, and on the outputs.",
                 ),
+                Choice(
+                    "paper",
+                    options=list(papers.PAPERS),
+                    default=papers.PAPER_OFF,
+                    optional=True,
+                    tooltip="Lays the whole video on paper of this shape (width to height), with a margin around it. 9:16 is for "
+                    "telephones held upright. off: the video has the shape of its frames.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -283,6 +292,7 @@ class AssembleVideo(io.ComfyNode):
         loop: Sequence[str] = (pacing.LOOP_ONCE,),
         end_card: Sequence[str] = (notice.NOTICE_OFF,),
         cover: Sequence[bool] = (False,),
+        paper: Sequence[str] = (papers.PAPER_OFF,),
     ) -> io.NodeOutput:
         """Run the node. Every input is a list, because `is_input_list` makes all inputs lists."""
         settings = AssemblySettings(
@@ -299,11 +309,13 @@ class AssembleVideo(io.ComfyNode):
             loop=loop[0],
             notice=end_card[0],
             has_cover=cover[0],
+            paper=paper[0],
         )
         require_choice("order", settings.order, list(timeline.ORDERS))
         require_choice("trim", settings.trim, list(timeline.TRIMS))
         require_choice("size", settings.size, list(full_size.SIZES))
         require_choice("end_card", settings.notice, list(notice.NOTICES))
+        require_choice("paper", settings.paper, list(papers.PAPERS))
         pacing.check_timing(settings.timing)
         video_files.check_format(format[0], settings.rate)
         prefixes = [

@@ -15,6 +15,7 @@ from .frames import Frames, TimedFrames
 from .full_size import DEFAULT_LONGEST_SIDE, SIZE_PICTURE, FullSizeFrames, picture_of_video
 from .notice import NOTICE_OFF, with_notice
 from .pace import LOOP_ONCE, PACE_AS_MADE, Timing, changes_between, timetable
+from .paper import PAPER_OFF, on_paper
 from .timeline import (
     ORDER_PAINTING,
     TRIM_REFERENCE,
@@ -44,6 +45,7 @@ class AssemblySettings:
         loop: one of `pace.LOOPS`.
         notice: one of `notice.NOTICES`: what the video says to people who watch it.
         has_cover: the file shows the finished picture where it does not play, although the video begins with the canvas.
+        paper: one of `paper.PAPERS`: the shape of the paper that the video is laid on.
     """
 
     rate: Fraction
@@ -59,6 +61,7 @@ class AssemblySettings:
     loop: str = LOOP_ONCE
     notice: str = NOTICE_OFF
     has_cover: bool = False
+    paper: str = PAPER_OFF
 
     @property
     def timing(self) -> Timing:
@@ -127,9 +130,13 @@ def assemble(
     positions = at_positions(order, timetable(len(frames), settings.timing, changes))
 
     # What is laid on the played video.
-    played = with_notice(TimedFrames(frames, positions), settings.notice, settings.rate)
+    played = _laid_on(TimedFrames(frames, positions), settings)
     has_own_end = is_exact and not (keyframes is None and finished is None)
     cover = None
     if settings.has_cover and settings.order == ORDER_PAINTING:
-        cover = with_notice(TimedFrames(frames, [0]), settings.notice, settings.rate)
+        cover = _laid_on(TimedFrames(frames, [0]), settings)
     return AssembledVideo(played, frames, has_own_end, cover)
+
+
+def _laid_on(played: Frames, settings: AssemblySettings) -> Frames:
+    return with_notice(on_paper(played, settings.paper), settings.notice, settings.rate)

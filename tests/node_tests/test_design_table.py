@@ -130,6 +130,7 @@ DESIGN = {
             "loop": "COMBO",
             "end_card": "COMBO",
             "cover": "BOOLEAN",
+            "paper": "COMBO",
         },
         ["VIDEO", "IMAGE"],
     ),
