@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 MAX_HOLD_SECONDS = 60
 MAX_VIDEO_SECONDS = 600
+MAX_VARIANTS = 16
 
 # The Python of the portable Windows build does not search the folder of the script for modules.
 sys.path.insert(0, str(ROOT))
@@ -38,6 +39,13 @@ def hold_seconds(text: str) -> float:
     if not 0 <= seconds <= MAX_HOLD_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {MAX_HOLD_SECONDS}")
     return seconds
+
+
+def variant_count(text: str) -> int:
+    """Parse the number of variants; argparse shows the message if it is invalid."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_VARIANTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MAX_VARIANTS}")
+    return int(text)
 
 
 def video_seconds(text: str) -> float:
@@ -66,6 +74,12 @@ def command_line() -> argparse.ArgumentParser:
         "(default: output/PICTURE_painting.mp4)",
     )
     parser.add_argument("--seed", type=int, help="another number gives another painting process")
+    parser.add_argument(
+        "--variants",
+        type=variant_count,
+        metavar="N",
+        help="N videos, 1 to 16, of seeds that count up from --seed, and before them one sheet of all keyframes to choose from",
+    )
     parser.add_argument(
         "--steps",
         type=int,

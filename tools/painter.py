@@ -4,9 +4,8 @@ import argparse
 import contextlib
 import hashlib
 import re
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +18,9 @@ from .command import CommandError
 from .installation import Installation, has_accelerator
 from .pictures import PictureError, contact_sheet, load_picture, png_bytes
 from .pinned_comfyui import tail, work_folder
-from .progress import RunProgress
+from .progress import RunProgress, progress_bar
 from .server import ComfyServer
+from .variants import add_variants, results_of_videos, variants_sheet
 from .workflow import Workflow, WorkflowError, combo_options
 
 if TYPE_CHECKING:
@@ -130,14 +130,17 @@ def paint(root: Path, installation: Installation, options: argparse.Namespace) -
         print(f"{options.picture.name}: {picture.width} x {picture.height} pixels. Starting ComfyUI ...")
         with make_server(root, installation, use_cpu=options.cpu, is_painting=True) as server:
             try:
-                files, checkpoints = _run(root, installation, server, options, picture)
+                videos, checkpoints = _run(root, installation, server, options, picture)
             except ConnectionError as error:
                 raise CommandError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
-            result = _shown(files)
-            sheet = contact_sheet(files, unused_path(result.with_name(result.stem + "_frames.png")))
+            results = [_shown(files) for files in videos]
+            sheets = [
+                contact_sheet(files, unused_path(result.with_name(result.stem + "_frames.png")))
+                for files, result in zip(videos, results, strict=True)
+            ]
     _report(
-        result,
-        sheet,
+        results,
+        sheets,
         models_folder(root, installation) / "paintsundo",
         checkpoints,
         time.monotonic() - started,
@@ -146,7 +149,7 @@ def paint(root: Path, installation: Installation, options: argparse.Namespace) -
 
 def _run(
     root: Path, installation: Installation, server: ComfyServer, options: argparse.Namespace, picture: "Image"
-) -> tuple[list[Path], Checkpoints]:
+) -> tuple[list[list[Path]], Checkpoints]:
     client = server.client
     object_info = client.object_info()
     if VIDEO not in object_info:
@@ -170,20 +173,35 @@ def _run(
     apply_options(workflow, options, checkpoints)
     segments = planned_segments(workflow, options)
     target = result_path(options, root, str(workflow.widget(VIDEO, "format")))
+    seeds = []
+    if options.variants is not None:
+        first = int(workflow.widget(KEYFRAMES, "seed"))
+        seeds = add_variants(workflow, first, options.variants)
     prompt = workflow.to_prompt()
-    progress = RunProgress(prompt, {KEYFRAMES: 10, INTERPOLATE: 10 * segments}, {INTERPOLATE: segments})
+    count = len(seeds) or 1
+    progress = RunProgress(
+        prompt,
+        {KEYFRAMES: 10 * count, INTERPOLATE: 10 * segments * count},
+        {KEYFRAMES: count, INTERPOLATE: segments * count},
+    )
     with progress_bar(progress) as show:
 
         def follow(kind: str, data: Json) -> None:
             progress.feed(kind, data)
             show()
 
+        if seeds:
+            sheet = unused_path(target.with_name(f"{target.stem}_variants.png"))
+            variants_sheet(client, prompt, seeds, sheet, follow)
+            print(f"\nAll variants:   {sheet}\nCtrl-C ends here; --seed makes the one that you like alone.")
         outputs = client.run(prompt, workflow.graph, follow)
     (video,) = workflow.nodes_of_type(VIDEO)
     results = outputs.get(str(video["id"]), {}).get("images", [])
     if not results:
         raise CommandError(f"The workflow ended without a video. The log is {server.log}")
-    return _download(server, results, target), checkpoints
+    if not seeds:
+        return [_download(server, results, target)], checkpoints
+    return download_variants(server, results, target, seeds), checkpoints
 
 
 def paints_fast(options: argparse.Namespace, checkpoints: Checkpoints) -> bool:
@@ -319,41 +337,23 @@ def _describe(checkpoints: Checkpoints, is_fast: bool, is_cpu: bool) -> str:
     return f"Checkpoints: {names}.{slow}"
 
 
-@contextlib.contextmanager
-def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
-    """Yield a function that shows the progress: as a bar on a terminal, else as one line for each node."""
-    if not sys.stdout.isatty():
-        said: list[str] = []
-
-        def say() -> None:
-            node = progress.label.split(",")[0]
-            if node and node not in said[-1:]:
-                said.append(node)
-                print(f"{progress.fraction:4.0%}  {node}", flush=True)
-
-        yield say
-        print("100%")
-        return
-    from tqdm import tqdm
-
-    layout = "{percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}  {desc}"
-    with tqdm(total=1.0, bar_format=layout, file=sys.stdout, dynamic_ncols=True) as bar:
-
-        def show() -> None:
-            bar.n = progress.fraction
-            bar.set_description_str(progress.label)
-
-        yield show
-        bar.n = 1.0
-        bar.set_description_str("done")
-
-
 def _download(server: ComfyServer, results: list[Json], target: Path) -> list[Path]:
     """Download the video, or the pictures of a sequence into a folder."""
     target = unused_path(target)  # check again, because the run may have taken hours
     if not target.suffix:
         return [server.client.download(result, target / result["filename"]) for result in results]
     return [server.client.download(results[0], target)]
+
+
+def download_variants(
+    server: ComfyServer, results: list[Json], target: Path, seeds: list[int]
+) -> list[list[Path]]:
+    """Download the videos of several variants, each under a name with its seed."""
+    videos = results_of_videos(results, target.suffix)
+    return [
+        _download(server, files, target.with_name(f"{target.stem}_seed{seed}{target.suffix}"))
+        for files, seed in zip(videos, seeds, strict=True)
+    ]
 
 
 def unused_path(path: Path) -> Path:
@@ -371,9 +371,13 @@ def _shown(files: list[Path]) -> Path:
     return files[0].parent if files[0].suffix == ".png" else files[0]
 
 
-def _report(result: Path, sheet: Path, models: Path, checkpoints: Checkpoints, seconds: float) -> None:
-    print(f"\nVideo:          {result}")
-    print(f"Contact sheet:  {sheet}")
+def _report(
+    results: list[Path], sheets: list[Path], models: Path, checkpoints: Checkpoints, seconds: float
+) -> None:
+    print()
+    for result, sheet in zip(results, sheets, strict=True):
+        print(f"Video:          {result}")
+        print(f"Contact sheet:  {sheet}")
     print(f"Time:           {seconds // 60:.0f} min {seconds % 60:.0f} s")
     print("\nNext:")
     print(

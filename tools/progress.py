@@ -1,5 +1,8 @@
-"""Compute the progress of a run from the messages that ComfyUI sends about it."""
+"""Compute the progress of a run from the messages that ComfyUI sends about it, and show it on a terminal."""
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .comfy_client import Json, Prompt
@@ -66,3 +69,32 @@ class RunProgress:
         run = f" {self._run + 1} of {repeats}" if repeats > 1 else ""
         step = f", step {self._value:.0f}/{self._maximum:.0f}" if self._maximum else ""
         return f"{self._titles[self._current]}{run}{step}"
+
+
+@contextlib.contextmanager
+def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
+    """Yield a function that shows the progress: as a bar on a terminal, else as one line for each node."""
+    if not sys.stdout.isatty():
+        said: list[str] = []
+
+        def say() -> None:
+            node = progress.label.split(",")[0]
+            if node and node not in said[-1:]:
+                said.append(node)
+                print(f"{progress.fraction:4.0%}  {node}", flush=True)
+
+        yield say
+        print("100%")
+        return
+    from tqdm import tqdm
+
+    layout = "{percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}  {desc}"
+    with tqdm(total=1.0, bar_format=layout, file=sys.stdout, dynamic_ncols=True) as bar:
+
+        def show() -> None:
+            bar.n = progress.fraction
+            bar.set_description_str(progress.label)
+
+        yield show
+        bar.n = 1.0
+        bar.set_description_str("done")

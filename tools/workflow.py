@@ -131,6 +131,51 @@ class Workflow:
         node = self.nodes_of_type(node_type)[0]
         return self._values(node, widgets_of(self._info(node_type)))[name]
 
+    def add_node(self, node_type: str, values: Json) -> Json:
+        """Add a node above the graph, with these values of widgets and the defaults of the others; return it."""
+        info, key = self._info(node_type), max(self._nodes, default=0) + 1
+        places = [node["pos"] for node in self.graph["nodes"]]
+        left, top = (min(place[axis] for place in places) for axis in (0, 1))
+        widgets = widgets_of(info)
+        node = {
+            "id": key,
+            "type": node_type,
+            "pos": [left, top - 260],
+            "size": [320, 160],
+            "flags": {},
+            "order": 0,
+            "mode": MODE_ACTIVE,
+            "inputs": [],
+            "outputs": [
+                {"name": name, "type": kind, "links": []}
+                for name, kind in zip(info["output_name"], info["output"], strict=True)
+            ],
+            "properties": {"Node name for S&R": node_type},
+            "widgets_values": [values.get(widget.name, widget.default) for widget in widgets],
+        }
+        self.graph["nodes"].append(node)
+        self.graph["last_node_id"] = key
+        self._nodes[key] = node
+        return node
+
+    def link(self, source: Json, output: int, node_type: str, name: str) -> None:
+        """Connect an output of a node to the widget `name` of every node of a type."""
+        for node in self.nodes_of_type(node_type):
+            slots = node.setdefault("inputs", [])
+            slot = next((slot for slot in slots if slot["name"] == name), None)
+            kind = source["outputs"][output]["type"]
+            if slot is None:
+                slot = {"name": name, "type": kind, "widget": {"name": name}, "link": None}
+                slots.append(slot)
+            self._cut(slot)
+            key = max(self._links, default=0) + 1
+            link = [key, source["id"], output, node["id"], slots.index(slot), kind]
+            slot["link"] = key
+            source["outputs"][output]["links"].append(key)
+            self.graph.setdefault("links", []).append(link)
+            self.graph["last_link_id"] = key
+            self._links[key] = link
+
     def mute(self, node_type: str) -> None:
         """Mute every node of a type, as Ctrl-M does on the page."""
         for node in self.nodes_of_type(node_type):

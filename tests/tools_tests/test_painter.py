@@ -47,7 +47,7 @@ def object_info(single=(), multi=(), taggers=("(none found)",)):
 
 def options(**values):
     names = ("output", "seed", "steps", "operation_steps", "prompt", "segment_prompt", "hold", "format")
-    names += ("fast", "pace", "duration")
+    names += ("fast", "pace", "duration", "variants")
     return argparse.Namespace(**{name: values.get(name) for name in names})
 
 
