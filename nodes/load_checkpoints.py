@@ -15,8 +15,8 @@ from ..paintsundo_models.checkpoints.parts import (
     SINGLE_FRAME,
     SINGLE_FRAME_LOADER,
 )
-from ..paintsundo_models.constants import DEMO_NAME, NONE_FOUND
-from ..paintsundo_models.errors import CheckpointNotFoundError
+from ..paintsundo_models.constants import DEMO_NAME, NONE_FOUND, UNUSABLE
+from ..paintsundo_models.errors import CheckpointError
 from ..paintsundo_models.host.folders import (
     checkpoint_path,
     list_checkpoints,
@@ -56,7 +56,7 @@ def check_checkpoint(checkpoint: str | None, kind: str) -> bool | str:
     """
     try:
         return checkpoint is None or bool(checkpoint_path(checkpoint, kind))
-    except CheckpointNotFoundError as error:
+    except CheckpointError as error:
         return str(error)
 
 
@@ -175,7 +175,7 @@ class SaveCheckpoint(io.ComfyNode):
             inputs=[
                 Choice(
                     "checkpoint",
-                    options=sorted(found) or [NONE_FOUND],
+                    options=sorted(found, key=lambda name: (name.endswith(UNUSABLE), name)) or [NONE_FOUND],
                     tooltip="The checkpoint to write as a new file: a released folder or a single file, of either model.",
                 ),
                 Choice(
@@ -197,7 +197,12 @@ class SaveCheckpoint(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, checkpoint: str | None = None) -> bool | str:
         found = [check_checkpoint(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
-        return True if True in found else found[0]
+        # A file of the other model is unknown to one of them; what is wrong with a known one says more.
+        return (
+            True
+            if True in found
+            else next((text for text in found if "cannot be used" in str(text)), found[0])
+        )
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, filename: str) -> io.NodeOutput:

@@ -24,7 +24,8 @@ def _onnx_files() -> dict[str, Path]:
             continue
         for name in folder_paths.get_filename_list(key):
             path = folder_paths.get_full_path(key, name)
-            if name.lower().endswith(".onnx") and path is not None:
+            # A pipe is no file, and opening it would wait for ever.
+            if name.lower().endswith(".onnx") and path is not None and Path(path).is_file():
                 files.setdefault(name, Path(path))
     return files
 
@@ -41,8 +42,10 @@ def find_tagger(name: str) -> Path:
         CheckpointNotFoundError: no file has that name. The message says where the files go.
     """
     files = _onnx_files()
-    if name in files:
-        return files[name]
+    # A workflow from another system separates folders by the other slash.
+    by_parts = {other.replace("\\", "/"): path for other, path in files.items()}
+    if name.replace("\\", "/") in by_parts:
+        return by_parts[name.replace("\\", "/")]
     folders = ", ".join(folder_paths.get_folder_paths("paintsundo"))
     found = list_taggers()
     lonely = sorted(other for other, path in files.items() if not wd14.tag_list_path(path).is_file())

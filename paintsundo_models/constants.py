@@ -48,5 +48,8 @@ TRAINED_SIZES_KEY = "trained_sizes"
 DEMO_NAME = "PaintsUndo demo (built in)"
 """Name of the demo checkpoints in both loaders."""
 
+UNUSABLE = " (cannot be used)"
+"""End of an entry of a combo that is there, but unreadable or incomplete. Its reason is said when it is chosen."""
+
 NONE_FOUND = "(none found)"
 """The only entry of a combo without files. It lets a workflow load that is opened before the models are downloaded."""

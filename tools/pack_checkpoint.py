@@ -36,12 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     # Import what needs torch only now, so that --help works without it.
-    from paintsundo_models.checkpoints.files import (
-        WEIGHT_DTYPES,
-        kind_on_disk,
-        read_checkpoint,
-        save_single_file,
-    )
+    from paintsundo_models.checkpoints.files import WEIGHT_DTYPES, read_checkpoint, save_single_file
+    from paintsundo_models.checkpoints.finding import kind_on_disk
     from paintsundo_models.checkpoints.parts import PARTS, SINGLE_FRAME
     from paintsundo_models.errors import CheckpointError
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paintsundo_models.constants import DEMO_NAME, NONE_FOUND
+from paintsundo_models.constants import DEMO_NAME, NONE_FOUND, UNUSABLE
 from paintsundo_models.operation_steps import parse_operation_steps
 
 from .comfy_client import CancelledRunError, ExecutionError, Json, PromptError
@@ -58,7 +58,9 @@ def pick_checkpoints(object_info: Json) -> Checkpoints:
         CommandError: neither is complete, because the demo's files are missing too.
     """
     lists = [combo_options(object_info, loader, "checkpoint") for loader in (SINGLE_LOADER, MULTI_LOADER)]
-    installed = [[name for name in names if name != DEMO_NAME] for names in lists]
+    installed = [
+        [name for name in names if name != DEMO_NAME and not name.endswith(UNUSABLE)] for names in lists
+    ]
     if all(installed):
         return Checkpoints(False, installed[0][0], installed[1][0])
     if all(DEMO_NAME in names for names in lists):

@@ -4,11 +4,11 @@ Tensor names are those of the released files (diffusers and transformers for the
 ToonCrafter's for the video VAE).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from ..constants import FRAMES_PER_SEGMENT, GRID, TRAINED_SIZES_KEY
+from ..constants import FRAMES_PER_SEGMENT, GRID, KEYFRAME_MAX_SIDE, TRAINED_SIZES_KEY
 from ..multi_frame.projection import ImageProjectionParams
 from ..multi_frame.unet import INIT_ATTENTION_HEADS, UNet3DParams
 from ..multi_frame.vae import VideoVAEParams
@@ -20,6 +20,10 @@ PROJECTION_HEAD_CHANNELS = 64
 TEXT_HEAD_CHANNELS = 64
 SD15_HEADS = 8
 ACTIVATIONS = ("quick_gelu", "gelu")
+WIDEST = 65_536
+"""Largest dimension of a tensor. The released files have 49,408 (words of the text encoder)."""
+MOST_TRAINED_SIZES = 100
+TIME_EMBEDDING = 20  # numbers of a unet's time embedding, in squares of its width: w to 4w, 4w to 4w
 TEXT_READER = {
     SINGLE_FRAME: "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight",
     MULTI_FRAME: "middle_block.1.transformer_blocks.0.attn2.to_k.weight",
@@ -42,9 +46,40 @@ def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
         ValueError: it has another number of dimensions, or a dimension of size 0.
     """
     shape = tuple(tensors[name].shape)
-    if len(shape) != dims or 0 in shape:
-        raise ValueError(f"{name} is {shape}, and has to have {dims} dimensions, none of them 0")
+    if len(shape) != dims or 0 in shape or max(shape) > WIDEST:
+        raise ValueError(
+            f"{name} is {shape}, and has to have {dims} dimensions, none of them 0 or over {WIDEST}"
+        )
     return shape
+
+
+def check_size(tensors: Tensors, least: int) -> None:
+    """Check that a file holds as many numbers as the network that its shapes describe.
+
+    Without it, one tensor of a damaged file could ask for all the memory before its network is compared with the file.
+
+    Args:
+        tensors: of the part.
+        least: how many numbers the largest layers of the network have at least.
+
+    Raises:
+        ValueError: the file has fewer.
+    """
+    there = sum(tensor.numel() for tensor in tensors.values())
+    if there < least:
+        raise ValueError(f"they describe a network of at least {least:,} numbers, and the file has {there:,}")
+
+
+def _second_convolutions(width: int, multipliers: Iterable[int], blocks: Iterable[int]) -> int:
+    """Return the numbers of one 3 x 3 convolution for each residual block of each level.
+
+    Raises:
+        ValueError: a level is narrower than the first convolution.
+    """
+    multipliers = list(multipliers)
+    if min(multipliers, default=1) < 1:
+        raise ValueError(f"the first convolution has {width} channels, and a level has fewer")
+    return sum(9 * (width * factor) ** 2 * count for factor, count in zip(multipliers, blocks, strict=True))
 
 
 def check_width(width: int, wanted: int, reader: str) -> None:
@@ -87,6 +122,7 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
     multipliers = [
         shape_of(unet, f"down_blocks.{i}.resnets.0.conv1.weight", 4)[0] // width for i in range(levels)
     ]
+    check_size(unet, TIME_EMBEDDING * width**2 + _second_convolutions(width, multipliers, blocks))
     attends = [int(f"down_blocks.{i}.attentions.0.norm.weight" in unet) for i in range(levels)]
     # Without num_attention_heads, diffusers reads the number of heads from attention_head_dim, despite that name.
     heads = config_number(config, "num_attention_heads", width) or config_number(
@@ -122,6 +158,8 @@ def image_vae_config(vae: Tensors) -> dict:
     """Return ComfyUI's configuration for an SD-style VAE in diffusers names."""
     levels = count_indexed(vae, "encoder.down_blocks.")
     widths = [shape_of(vae, f"encoder.down_blocks.{i}.resnets.0.conv1.weight", 4)[0] for i in range(levels)]
+    count = count_indexed(vae, "encoder.down_blocks.0.resnets.")
+    check_size(vae, sum(9 * width**2 * count for width in widths))
     latent_channels = shape_of(vae, "decoder.conv_in.weight", 4)[1]
     ddconfig = {
         "double_z": True,
@@ -131,7 +169,7 @@ def image_vae_config(vae: Tensors) -> dict:
         "out_ch": shape_of(vae, "decoder.conv_out.weight", 4)[0],
         "ch": widths[0],
         "ch_mult": [width // widths[0] for width in widths],
-        "num_res_blocks": count_indexed(vae, "encoder.down_blocks.0.resnets."),
+        "num_res_blocks": count,
         "attn_resolutions": [],
         "dropout": 0.0,
     }
@@ -146,10 +184,13 @@ def text_config(text: Tensors, config: Mapping, kind: str, unet: Tensors) -> dic
     """
     width = shape_of(text, "text_model.embeddings.token_embedding.weight", 2)[1]
     check_width(width, shape_of(unet, TEXT_READER[kind], 2)[1], "unet")
+    layers = count_indexed(text, "text_model.encoder.layers.")
+    inner = shape_of(text, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0]
+    check_size(text, layers * (4 * width**2 + 2 * width * inner))
     return {
-        "num_hidden_layers": count_indexed(text, "text_model.encoder.layers."),
+        "num_hidden_layers": layers,
         "hidden_size": width,
-        "intermediate_size": shape_of(text, "text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
+        "intermediate_size": inner,
         "num_attention_heads": max(1, width // TEXT_HEAD_CHANNELS),
         "hidden_act": {SINGLE_FRAME: "quick_gelu", MULTI_FRAME: "gelu"}[kind],
         **attention_config(config, width),
@@ -163,8 +204,10 @@ def vision_config(vision: Tensors, config: Mapping, projection: Tensors) -> dict
         ValueError: the image projection reads tokens of another width, or a tensor has a wrong number of dimensions.
     """
     shape_of(vision, "vision_model.embeddings.position_embedding.weight", 2)
-    shape_of(vision, "vision_model.encoder.layers.0.mlp.fc1.weight", 2)
+    inner = shape_of(vision, "vision_model.encoder.layers.0.mlp.fc1.weight", 2)[0]
     width = shape_of(vision, "vision_model.embeddings.patch_embedding.weight", 4)[0]
+    layers = count_indexed(vision, "vision_model.encoder.layers.")
+    check_size(vision, layers * (4 * width**2 + 2 * width * inner))
     check_width(width, shape_of(projection, "proj_in.weight", 2)[1], "image_projection")
     return attention_config(config, width)
 
@@ -181,6 +224,10 @@ def video_unet_params(unet: Tensors) -> UNet3DParams:
             multipliers.append(shape_of(unet, f"input_blocks.{index}.0.in_layers.2.weight", 4)[0] // width)
             attends.append(f"input_blocks.{index}.1.norm.weight" in unet)
         per_level += 1
+    check_size(
+        unet,
+        TIME_EMBEDDING * width**2 + _second_convolutions(width, multipliers, [per_level] * len(multipliers)),
+    )
     return UNet3DParams(
         in_channels=in_channels,
         out_channels=shape_of(unet, "out.2.weight", 4)[0],
@@ -198,17 +245,20 @@ def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionPa
     """Return the architecture of the image projection; the number of frames from the config, else 16."""
     _, queries, dim = shape_of(projection, "latents", 3)
     inner = shape_of(projection, "layers.0.0.to_q.weight", 2)[0]
+    depth = count_indexed(projection, "layers.")
+    feed_forward = shape_of(projection, "layers.0.1.1.weight", 2)[0]
+    check_size(projection, depth * (2 * dim * inner + 2 * dim * feed_forward))
     frames = config_number(config, "video_length", queries) or FRAMES_PER_SEGMENT
     head_channels = config_number(config, "dim_head", inner) or PROJECTION_HEAD_CHANNELS
     return ImageProjectionParams(
         dim=dim,
-        depth=count_indexed(projection, "layers."),
+        depth=depth,
         dim_head=head_channels,
         heads=inner // head_channels,
         num_queries=queries // frames,
         embedding_dim=shape_of(projection, "proj_in.weight", 2)[1],
         output_dim=shape_of(projection, "proj_out.weight", 2)[0],
-        ff_mult=shape_of(projection, "layers.0.1.1.weight", 2)[0] // dim,
+        ff_mult=feed_forward // dim,
         video_length=frames,
         input_frames=shape_of(projection, "input_pos", 4)[1],
     )
@@ -221,22 +271,26 @@ def trained_sizes(config: Mapping) -> tuple[tuple[int, int], ...]:
         [tuple(entry) for entry in entries if isinstance(entry, list)] if isinstance(entries, list) else []
     )
     is_valid = all(
-        len(pair) == 2 and all(isinstance(side, int) and side > 0 and side % GRID == 0 for side in pair)
+        len(pair) == 2
+        and all(isinstance(side, int) and 0 < side <= KEYFRAME_MAX_SIDE and side % GRID == 0 for side in pair)
         for pair in pairs
     )
-    return tuple(pairs) if is_valid else ()
+    return tuple(pairs) if is_valid and len(pairs) <= MOST_TRAINED_SIZES else ()
 
 
 def video_vae_params(vae: Tensors) -> VideoVAEParams:
     """Return the architecture of the video VAE, from shapes alone."""
     levels = count_indexed(vae, "encoder.down.")
     width = shape_of(vae, "encoder.conv_in.weight", 4)[0]
+    blocks = count_indexed(vae, "encoder.down.0.block.")
+    multipliers = [
+        shape_of(vae, f"encoder.down.{i}.block.0.conv1.weight", 4)[0] // width for i in range(levels)
+    ]
+    check_size(vae, _second_convolutions(width, multipliers, [blocks] * levels))
     return VideoVAEParams(
         ch=width,
-        ch_mult=tuple(
-            shape_of(vae, f"encoder.down.{i}.block.0.conv1.weight", 4)[0] // width for i in range(levels)
-        ),
-        num_res_blocks=count_indexed(vae, "encoder.down.0.block."),
+        ch_mult=tuple(multipliers),
+        num_res_blocks=blocks,
         z_channels=shape_of(vae, "decoder.conv_in.weight", 4)[1],
         in_channels=shape_of(vae, "encoder.conv_in.weight", 4)[1],
         out_channels=shape_of(vae, "decoder.conv_out.weight", 4)[0],

@@ -7,7 +7,7 @@ parts' config.json texts in the header under CONFIGS_KEY. Tensors are memory-map
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from ..errors import (
     CorruptCheckpointError,
     UnsupportedCheckpointError,
 )
-from .parts import MULTI_FRAME, PART_NAMES, PARTS, SINGLE_FRAME, expected_signature, identify_part
+from .parts import MULTI_FRAME, PARTS, SINGLE_FRAME, expected_signature, identify_part
 
 CONFIGS_KEY = "paintsundo_configs"
 """Entry in the header of a single file: JSON of {part: content of its config.json}."""
@@ -39,6 +39,9 @@ WEIGHT_DTYPES: dict[str, torch.dtype | None] = {
     **{name: getattr(torch, torch_name) for name, torch_name in WEIGHT_TYPES.items()},
 }
 """Choices of weight_dtype -> torch's type. None: keep the types of the file when writing, let ComfyUI choose when loading."""
+
+LONGEST_CONFIG = 1_000_000
+"""Bytes; the released files have up to 3,000."""
 
 UNREADABLE = "unreadable"
 PICKLED = (
@@ -145,7 +148,7 @@ def _other_contents(path: Path, unknown: dict[str, dict[str, Tensor]]) -> str:
 
 def _read_folder(folder: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
     for sub_folder in sorted(p for p in folder.iterdir() if p.is_dir()):
-        files = _weight_files(sub_folder)
+        files = weight_files(sub_folder)
         if files:
             yield sub_folder.name, _merge_files(files), _read_config(sub_folder / "config.json")
 
@@ -157,7 +160,7 @@ def checkpoint_files(path: Path) -> list[Path]:
     return [
         file
         for folder in sorted(p for p in path.iterdir() if p.is_dir())
-        if (weights := _weight_files(folder))
+        if (weights := weight_files(folder))
         for file in (*weights, folder / "config.json")
         if file.is_file()
     ]
@@ -170,7 +173,7 @@ def checkpoint_identity(path: Path) -> list[tuple[str, int, int]]:
     ]
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """Return the safetensors files of one part, without hidden ones such as macOS's ._model.safetensors, which is no model."""
     return sorted(file for file in folder.glob("*.safetensors") if not file.name.startswith("."))
 
@@ -186,14 +189,20 @@ def _merge_files(files: list[Path]) -> dict[str, Tensor]:
 
 
 def _read_config(file: Path) -> dict:
-    return _parsed(file.read_bytes(), file) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    size = file.stat().st_size
+    if size > LONGEST_CONFIG:
+        log.warning("PaintsUndo: %s has %d bytes, too many for a configuration, and is not read.", file, size)
+        return {}
+    return _parsed(file.read_bytes(), file)
 
 
 def _parsed(text: str | bytes, source: Path) -> dict:
     """Parse a JSON object; if it is none, log a warning and return {}, because a checkpoint works without it."""
     try:
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         parsed = error
     if isinstance(parsed, dict):
         return parsed
@@ -238,56 +247,6 @@ def _opened(file: Path) -> Iterator[safe_open]:
             f"{file} ({size}) cannot be read: {error}. It is truncated or no safetensors file; download it again and "
             "compare its size with the published one."
         ) from error
-
-
-def find_checkpoints(roots: Iterable[str], kind: str) -> dict[str, Path]:
-    """Return the checkpoints of this kind below these folders: {displayed name: path}, sorted by name.
-
-    Only headers are read. Unreadable files are included, so that people who choose one are told what is wrong with it.
-    """
-    found = {}
-    for root in map(Path, roots):
-        for path in _candidates(root):
-            if kind_on_disk(path) in (kind, UNREADABLE):
-                found.setdefault(path.relative_to(root).as_posix() if path != root else root.name, path)
-    return dict(sorted(found.items()))
-
-
-def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield folders that contain a unet, and safetensors files, except for those in a part of such a folder."""
-    real = os.path.realpath(folder)
-    if real in above or not os.path.isdir(folder):  # a link to a folder above would never end
-        return
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:  # list the others although this folder cannot be read
-        log.warning("PaintsUndo: %s cannot be searched for checkpoints: %s", folder, error)
-        return
-    has_parts = folder / "unet" in entries and bool(_weight_files(folder / "unet"))
-    if has_parts:
-        yield folder
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if os.path.isdir(entry):
-            if not (has_parts and entry.name in PART_NAMES):
-                yield from _candidates(entry, above | {real})
-        elif entry.suffix == ".safetensors":
-            yield entry
-
-
-def kind_on_disk(path: Path) -> str | None:
-    """Return SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for any other model. Reads only the headers of the unet."""
-    files, prefix = (_weight_files(path / "unet"), "") if path.is_dir() else ([path], "unet.")
-    names: set[str] = set()
-    try:
-        for file in files:
-            with _opened(file) as opened:
-                names.update(opened.keys())
-    except CorruptCheckpointError:
-        return UNREADABLE
-    signature = identify_part(name[len(prefix) :] for name in names if name.startswith(prefix))
-    return signature.kind if signature is not None and signature.part == "unet" else None
 
 
 def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | None = None) -> None:

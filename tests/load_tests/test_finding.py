@@ -5,13 +5,15 @@ import os
 import folder_paths
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models.checkpoints.files import (
-    UNREADABLE,
-    find_checkpoints,
-    kind_on_disk,
-    save_single_file,
+from paintsundo_pack.paintsundo_models.checkpoints.files import UNREADABLE, save_single_file
+from paintsundo_pack.paintsundo_models.checkpoints.finding import find_checkpoints, kind_on_disk
+from paintsundo_pack.paintsundo_models.checkpoints.parts import (
+    MULTI_FRAME,
+    PARTS,
+    SINGLE_FRAME,
+    expected_signature,
 )
-from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
+from paintsundo_pack.paintsundo_models.constants import UNUSABLE
 from paintsundo_pack.paintsundo_models.errors import CheckpointNotFoundError
 from paintsundo_pack.paintsundo_models.host import folders
 from safetensors.torch import save_file
@@ -35,14 +37,22 @@ def put_file(path, names):
     save_file({name: torch.ones(1) for name in names}, path)
 
 
+def other_parts(kind):
+    """Tensors by which the parts besides the unet are recognised; for other models those of the single-frame one."""
+    known = kind if kind in PARTS else SINGLE_FRAME
+    return {part: expected_signature(part, known).tensors for part in PARTS[known] if part != "unet"}
+
+
 def put_folder(path, kind):
     put_file(path / "unet" / "diffusion_pytorch_model.safetensors", UNETS[kind])
-    put_file(path / "vae" / "diffusion_pytorch_model.safetensors", ["decoder.conv_in.weight"])
+    for part, names in other_parts(kind).items():
+        put_file(path / part / "model.safetensors", names)
     return path
 
 
 def put_single(path, kind):
-    put_file(path, [f"unet.{name}" for name in UNETS[kind]])
+    others = [f"{part}.{name}" for part, names in other_parts(kind).items() for name in names]
+    put_file(path, [*(f"unet.{name}" for name in UNETS[kind]), *others])
     return path
 
 
@@ -111,9 +121,9 @@ def test_broken_files_are_listed_for_both_kinds(roots):
     put_broken(own / "half.safetensors")
     link(own / "gone", own / "link to nothing.safetensors")
     (own / "a folder.safetensors").mkdir()
-    names = ["folder", "half.safetensors", "link to nothing.safetensors"]
-    assert folders.list_checkpoints(SINGLE_FRAME) == [*names, folders.DEMO_NAME]
-    assert folders.list_checkpoints(MULTI_FRAME) == [*names, folders.DEMO_NAME]
+    names = [f"{name}{UNUSABLE}" for name in ("folder", "half.safetensors", "link to nothing.safetensors")]
+    assert folders.list_checkpoints(SINGLE_FRAME) == [folders.DEMO_NAME, *names[1:]]
+    assert folders.list_checkpoints(MULTI_FRAME) == [folders.DEMO_NAME, *names]
     assert kind_on_disk(own / "half.safetensors") == UNREADABLE
 
 

@@ -13,6 +13,7 @@ from paintsundo_pack.nodes.load_checkpoints import (
     SingleFrameLoader,
 )
 from paintsundo_pack.paintsundo_models.checkpoints.files import WEIGHT_DTYPES, read_tensors
+from paintsundo_pack.paintsundo_models.constants import UNUSABLE
 from paintsundo_pack.paintsundo_models.errors import CheckpointNotFoundError, CorruptCheckpointError
 from paintsundo_pack.paintsundo_models.host.folders import DEMO_NAME
 
@@ -92,11 +93,13 @@ def test_unknown_checkpoint_is_explained_before_anything_runs(node, models):
 @pytest.mark.parametrize("node", [*LOADERS.values(), SaveCheckpoint])
 def test_broken_file_is_listed_and_explained(node, models):
     (models / "broken.safetensors").write_bytes(b"half a download")
-    assert "broken.safetensors" in options(node)
-    assert node.validate_inputs(checkpoint="broken.safetensors") is True
+    marked = f"broken.safetensors{UNUSABLE}"
+    assert options(node)[-1] == marked, "it never comes first, where new nodes and paint.py would choose it"
     more = {"filename": "a"} if node is SaveCheckpoint else {}
-    with pytest.raises(CorruptCheckpointError, match="download it again"):
-        node.execute(checkpoint="broken.safetensors", weight_dtype="default", **more)
+    for name in (marked, "broken.safetensors"):
+        assert "broken.safetensors is no safetensors file" in node.validate_inputs(checkpoint=name)
+        with pytest.raises(CorruptCheckpointError, match="download it again"):
+            node.execute(checkpoint=name, weight_dtype="default", **more)
 
 
 @pytest.mark.parametrize("name", list(LOADERS))
@@ -109,6 +112,25 @@ def test_replaced_checkpoint_is_loaded_anew(name, models):
     file = next((models / name / "vae").glob("*.safetensors"))
     os.utime(file, ns=(0, 0))
     assert fingerprint() != first
+
+
+def test_name_saved_on_windows_is_found(models):
+    shutil.copytree(models / "single", models / "sub" / "single")
+    assert SingleFrameLoader.validate_inputs(checkpoint="sub\\single") is True
+
+
+def test_linked_folder_that_the_loader_lists_can_be_saved_into(models, tmp_path):
+    (tmp_path / "other drive").mkdir()
+    os.symlink(tmp_path / "other drive", models / "nas", target_is_directory=True)
+    SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename="nas/half")
+    assert (tmp_path / "other drive" / "half.safetensors").is_file()
+    assert "nas/half.safetensors" in options(SingleFrameLoader)
+
+
+@pytest.mark.parametrize("filename", ["a:b", "con.fp16", "漢" * 90, "a\nb", "x" * 300])
+def test_file_name_that_cannot_be_stored_is_refused(models, filename):
+    with pytest.raises(ValueError, match="the name of the new file, has"):
+        SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename=filename)
 
 
 @pytest.mark.parametrize("node", LOADERS.values())
