@@ -177,8 +177,12 @@ class FullSizeFrames(Frames):
     def _is_own_size(self) -> bool:
         return (self.height, self.width) == (self._source.height, self._source.width)
 
+    def _drawn(self, index: int) -> Tensor:
+        # With ComfyUI's --gpu-only the frames are on the card, and a loaded picture is not.
+        return self._source.frame(index).to(self._picture.device)
+
     def _large(self, index: int) -> Tensor:
-        frame = self._source.frame(index)
+        frame = self._drawn(index)
         if self._is_own_size:
             return frame
         if self._detail is None:
@@ -186,6 +190,6 @@ class FullSizeFrames(Frames):
             chosen = (
                 {round(1 + i * (count - 2) / (_SAMPLES - 1)) for i in range(_SAMPLES)} if count > 1 else ()
             )
-            samples = [self._source.frame(i) for i in sorted(chosen)]
+            samples = [self._drawn(i) for i in sorted(chosen)]
             self._detail = PictureDetail(self._picture, (self._source.height, self._source.width), samples)
         return self._detail.carried_into(frame, self._enlarge(frame) if self._enlarge else None)
