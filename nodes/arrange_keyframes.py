@@ -6,6 +6,7 @@ from comfy_api.latest import io, ui
 from ..paintsundo_models import per_segment
 from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED, SEED_MAX
 from ..paintsundo_models.pictures import inputs, resizing
+from .page_features import KEYFRAME, PAINTING_VIDEO, searched_as
 from .previews import box_of, cut_shown
 
 
@@ -23,6 +24,8 @@ class ArrangeKeyframes(io.ComfyNode):
                 "resized and cropped to the keyframes' size. The node shows the result and, where the crop cut something off, "
                 "what it cut off."
             ),
+            is_output_node=True,  # it shows pictures, so it can be run without a video
+            **searched_as(*KEYFRAME, *PAINTING_VIDEO),
             inputs=[
                 io.Image.Input(
                     "finished",

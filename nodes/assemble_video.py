@@ -26,6 +26,7 @@ from ..paintsundo_models.video.frames import RecordedFrames
 from ..paintsundo_models.video.several import divide_segments
 from .choices import Choice, require_choice
 from .output_names import DEFAULT_PREFIX, clean_prefix
+from .page_features import PAINTING_VIDEO, VIDEO_FILE, advanced, searched_as
 from .saved_videos import VideoToSave, save_video, shown_together
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
@@ -52,6 +53,7 @@ class AssembleVideo(io.ComfyNode):
             category="PaintsUndo/video",
             description="Joins the segments into one video that runs from the white canvas to the finished picture, and "
             "saves it in ComfyUI's output folder with the workflow inside: drop the file on the page to open the graph.",
+            **searched_as(*PAINTING_VIDEO, *VIDEO_FILE),
             is_input_list=True,
             is_output_node=True,
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo, io.Hidden.unique_id],
@@ -87,6 +89,7 @@ class AssembleVideo(io.ComfyNode):
                     "picture once (seven segments of 16 make 106 frames). as reference: the original program's exact frames "
                     "(105), without the white canvas and without exact_ends. keep all: drops nothing (112 frames), so the "
                     "video stands still at each keyframe. From a single segment, only as reference drops a frame.",
+                    **advanced(),
                 ),
                 io.Float.Input(
                     "hold_first",
@@ -136,6 +139,7 @@ class AssembleVideo(io.ComfyNode):
                     tooltip="On: the two ends of the video are the white canvas and the finished picture themselves, as far as "
                     "keyframes or finished are connected. Off: the ends are as the model re-draws them. No effect with trim "
                     "as reference.",
+                    **advanced(),
                 ),
                 io.Image.Input(
                     "keyframes",

@@ -6,7 +6,7 @@ from ..paintsundo_models.pictures.change_mask import change_masks
 from ..paintsundo_models.pictures.inputs import composite_on_white
 from ..paintsundo_models.video.timeline import ORDER_PAINTING, ORDERS
 from .choices import Choice, require_choice
-from .search_words import searched_as
+from .page_features import searched_as
 
 
 class ChangeMask(io.ComfyNode):

@@ -11,7 +11,8 @@ from ..paintsundo_models.checkpoints.download import Progress, Request, download
 from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
 from .choices import Choice
-from .search_words import searched_as
+from .page_features import searched_as
+from .progress_text import say_on_node
 
 
 class Download(io.ComfyNode):
@@ -28,7 +29,6 @@ class Download(io.ComfyNode):
             "models in the loaders.",
             is_output_node=True,
             **searched_as("weights", "checkpoint", "model", "hugging face", "install"),
-            hidden=[io.Hidden.unique_id],
             inputs=[
                 Choice(
                     "what",
@@ -63,11 +63,11 @@ class Download(io.ComfyNode):
 
     @classmethod
     def execute(cls, what: str, revision: str) -> io.NodeOutput:
-        show = _Display(cls.hidden.unique_id)
+        show = _Display()
         done = download(Request(what, revision.strip()), _folder(), show)
         # The page shows two lines of the text, so what to do comes first.
         text = f"Done: press R, and the loaders list the models. {done.text()}"
-        show.say(text)
+        say_on_node(text)
         return io.NodeOutput(str(_folder()), ui=ui.PreviewText(text))
 
 
@@ -78,19 +78,11 @@ def _folder() -> Path:
 class _Display:
     """Show the progress of a download on the node, and stop it when the run is cancelled."""
 
-    def __init__(self, node_id: str | None) -> None:
-        self._node_id = node_id
+    def __init__(self) -> None:
         self._bar = comfy.utils.ProgressBar(1)
 
     def __call__(self, progress: Progress) -> None:
         comfy.model_management.throw_exception_if_processing_interrupted()
         if progress.total:
             self._bar.update_absolute(progress.done, progress.total)
-        self.say(progress.text())
-
-    def say(self, text: str) -> None:
-        """Show a line of text on the node."""
-        from server import PromptServer
-
-        if self._node_id is not None:
-            PromptServer.instance.send_progress_text(text, self._node_id)
+        say_on_node(progress.text())

@@ -16,7 +16,7 @@ from ..paintsundo_models.video.full_size import (
     picture_of_video,
 )
 from .choices import Choice, require_choice
-from .search_words import searched_as
+from .page_features import searched_as
 
 MIN_LONGEST_SIDE, MAX_LONGEST_SIDE = 64, 16384
 

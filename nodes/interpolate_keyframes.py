@@ -19,7 +19,9 @@ from ..paintsundo_models.pictures.sizes import FIT_CROP, FITS, NEAREST_TRAINED, 
 from ..paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER
 from .choices import Choice, check_choice, require_choice
 from .multi_frame_sampling import CATEGORY, model_input
-from .previews import box_of, cut_shown
+from .page_features import PAINTING_VIDEO, SEGMENT, advanced, searched_as, shown_again
+from .previews import box_of, cut_shown, show_in_place_of_latent
+from .progress_text import number_in_list, say_on_node
 
 REUSED_TEXT, SAMPLED_TEXT = "segment from an earlier run", "segment made now"
 """What the node says of each segment."""
@@ -59,6 +61,7 @@ def segment_inputs() -> list:
             max=30,
             tooltip="The frame-rate number of the training, 1 to 30. 3: as in the original program. Lower: larger changes between "
             "frames; higher: smaller ones. It does not change the number of frames.",
+            **advanced(),
         ),
         Choice(
             "resolution",
@@ -67,6 +70,7 @@ def segment_inputs() -> list:
             tooltip="Width x height of the frames in pixels. nearest trained size: the one of the four sizes of the training that fits "
             "the picture best. size of the pictures: the picture's size, rounded to multiples of 64; more detail, but memory and "
             "time grow with the area.",
+            **advanced(),
         ),
     ]
 
@@ -82,6 +86,7 @@ class InterpolationConditioning(io.ComfyNode):
             category=CATEGORY,
             description="Adds two pictures to prompts, so that SamplerCustom or KSampler, and VAE Decode, make the frames between them. "
             "The original program samples with the PaintsUndo DDIM Sampler, the trailing schedule, 50 steps, cfg 7.5.",
+            **searched_as(*SEGMENT),
             inputs=[
                 io.Conditioning.Input(
                     "positive",
@@ -143,6 +148,8 @@ class Interpolate(io.ComfyNode):
             category=CATEGORY,
             description="Makes 16 frames from one picture to the other. Behind Keyframe Pairs it runs once for each pair. If the frames' "
             "size crops the picture, the node shows what is cut off.",
+            **searched_as(*SEGMENT, *PAINTING_VIDEO),
+            **shown_again(),
             inputs=[
                 model_input(),
                 io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Multi-Frame Loader."),
@@ -188,18 +195,21 @@ class Interpolate(io.ComfyNode):
                     step=0.1,
                     tooltip="How strongly prompt and pictures act, 0 to 30. 1: no guidance, and twice as fast. 7.5: as in the original "
                     "program. High: hard contrast.",
+                    **advanced(),
                 ),
                 Choice(
                     "sampler_name",
                     options=sampler_names(),
                     default=ORIGINAL_SAMPLER,
                     tooltip="The sampler. paintsundo_ddim: as in the original program. All of ComfyUI's samplers work too.",
+                    **advanced(),
                 ),
                 Choice(
                     "scheduler",
                     options=scheduler_names(),
                     default=ORIGINAL_SCHEDULER,
                     tooltip="How the noise falls from step to step. trailing: as in the original program.",
+                    **advanced(),
                 ),
                 *segment_inputs(),
                 Choice(
@@ -267,6 +277,8 @@ class Interpolate(io.ComfyNode):
         require_choice("resolution", resolution, list(RESOLUTIONS))
         require_choice("fit", fit, list(FITS))
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
+        if number_in_list() > 1:  # the first run may be one of a list or the only one; the host does not say
+            say_on_node(f"segment {number_in_list()}")
         segment = segments.interpolate(
             MultiFrameObjects(model, clip, vae, clip_vision),
             (start_image, end_image),
@@ -278,6 +290,8 @@ class Interpolate(io.ComfyNode):
             match_colours,
             users_store() if reuse else None,
         )
+        if not segment.is_reused:
+            show_in_place_of_latent(segment.frames)
         cut = []
         if fit == FIT_CROP:
             cut = cut_shown(cls, start_image, box_of(start_image, segment.frames))

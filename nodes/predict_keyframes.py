@@ -20,6 +20,7 @@ from ..paintsundo_models.keyframes import encode_picture, keyframe_conditioning,
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import sizes
 from .choices import Choice, require_choice
+from .page_features import KEYFRAME, PAINTING_VIDEO, advanced, searched_as
 from .previews import results_shown
 
 STEPS_MEANING = (
@@ -119,6 +120,7 @@ def sampling_inputs() -> list:
             step=0.1,
             tooltip="How strongly the prompt acts, 0 to 30. 1: no guidance, and twice as fast. 3: as in the original program. High: "
             "hard, burnt colours.",
+            **advanced(),
         ),
         Choice(
             "sampler_name",
@@ -126,12 +128,14 @@ def sampling_inputs() -> list:
             default="dpmpp_2m",
             tooltip="The sampler. dpmpp_2m: as in the original program. Ancestral and SDE samplers run keyframe by keyframe, so that "
             "all keyframes get the same noise.",
+            **advanced(),
         ),
         Choice(
             "scheduler",
             options=comfy.samplers.KSampler.SCHEDULERS,
             default="karras",
             tooltip="How the noise falls from step to step. karras: as in the original program.",
+            **advanced(),
         ),
     ]
 
@@ -173,6 +177,7 @@ class KeyframeConditioning(io.ComfyNode):
             category="PaintsUndo/keyframes",
             description="Adds the finished picture and the operation steps to prompts, so that KSampler and VAE Decode make keyframes. "
             "The original program samples with dpmpp_2m, karras, 50 steps, cfg 3.",
+            **searched_as(*KEYFRAME),
             inputs=[
                 io.Conditioning.Input(
                     "positive",
@@ -231,6 +236,8 @@ class PredictKeyframe(io.ComfyNode):
             category="PaintsUndo/keyframes",
             description="Paints the picture as it was at one operation step. The node shows the keyframe and, if the picture was cropped, "
             "what was cut off.",
+            is_output_node=True,  # it shows pictures, so it can be run alone
+            **searched_as(*KEYFRAME, *PAINTING_VIDEO),
             inputs=prediction_inputs(
                 io.Int.Input(
                     "operation_step",
@@ -293,6 +300,8 @@ class PredictKeyframes(io.ComfyNode):
             category="PaintsUndo/keyframes",
             description="Paints the picture as it was at several operation steps, all from one noise, so that the keyframes look alike. "
             "The node shows them and, if the picture was cropped, what was cut off.",
+            is_output_node=True,
+            **searched_as(*KEYFRAME, *PAINTING_VIDEO),
             inputs=prediction_inputs(operation_steps_input()),
             outputs=[
                 io.Image.Output(

@@ -1,10 +1,15 @@
 """Previews on the nodes: the results, and what cropping cut off the input picture."""
 
+import comfy.utils
+from comfy.cli_args import LatentPreviewMethod, args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..paintsundo_models.pictures import crop_preview, inputs, resizing
 from ..paintsundo_models.pictures.resizing import CropBox
+from ..paintsundo_models.pictures.tiles import tiled
+
+LAST_PREVIEW_SIDE_PX = 1024
 
 
 def box_of(image: Tensor, result: Tensor) -> CropBox:
@@ -22,5 +27,18 @@ def cut_shown(cls: type[io.ComfyNode], image: Tensor, box: CropBox) -> list:
 
 def results_shown(cls: type[io.ComfyNode], results: Tensor, image: Tensor) -> dict:
     """Preview the results, followed by what was cut off the input picture."""
+    show_in_place_of_latent(results)
     shown = ui.PreviewImage(results, cls=cls).as_dict()
     return {**shown, "images": [*shown["images"], *cut_shown(cls, image, box_of(image, results))]}
+
+
+def show_in_place_of_latent(results: Tensor) -> None:
+    """Make the results (N, H, W, 3) the node's last live preview, as one picture.
+
+    The page shows a live preview before the node's own pictures and keeps it after the run, so without this the blurred
+    latent of the last step would stay on the node. Where live previews are off, nothing is sent.
+    """
+    if args.preview_method == LatentPreviewMethod.NoPreviews:
+        return
+    sheet = tiled(results, LAST_PREVIEW_SIDE_PX)
+    comfy.utils.ProgressBar(1).update_absolute(1, 1, ("JPEG", sheet, None))

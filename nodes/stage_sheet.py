@@ -8,7 +8,7 @@ from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import stage_sheet
 from ..paintsundo_models.pictures.inputs import composite_on_white
 from .choices import Choice, require_choice
-from .search_words import searched_as
+from .page_features import searched_as
 
 TURNED = "painting (turned round)"
 GIVEN = "as given"

@@ -11,6 +11,7 @@ from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
 from ..paintsundo_models.pictures import wd14
 from .choices import Choice
+from .page_features import TAGS, searched_as
 
 # The keys "wd14_tagger" and "onnx" exist only if another pack or extra_model_paths.yaml registers them.
 _FOLDER_KEYS = ("paintsundo", "wd14_tagger", "onnx")
@@ -76,6 +77,7 @@ class Tagger(io.ComfyNode):
                 "Describes a picture by tags of the kind that the single-frame model was trained on. Connect the text to the "
                 "prompt of the keyframe nodes, not to the prompt of Interpolate Keyframes."
             ),
+            **searched_as(*TAGS),
             inputs=[
                 io.Image.Input(
                     "image",

@@ -3,7 +3,10 @@
 Shape letters: B batch, T frames, C channels, H and W size.
 """
 
+import math
+
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
@@ -16,6 +19,18 @@ def fold_time(x: Tensor) -> Tensor:
 def unfold_time(x: Tensor, frames: int) -> Tensor:
     """Take frames out of the batch again: (B*T, C, H, W) -> (B, C, T, H, W)."""
     return rearrange(x, "(b t) c h w -> b c t h w", t=frames)
+
+
+def frames_as_sheet(x: Tensor, blank: float = 0.0) -> Tensor:
+    """Lay the frames of a video side by side, row by row: (B, C, T, H, W) -> (B, C, rows * H, columns * W).
+
+    There are as many columns as make the sheet nearly square; what is left of the last row is filled with `blank`.
+    """
+    frames, height, width = x.shape[2:]
+    columns = min(frames, max(1, round(math.sqrt(frames * height / width))))
+    rows = math.ceil(frames / columns)
+    padded = F.pad(x, (0, 0, 0, 0, 0, rows * columns - frames), value=blank)
+    return rearrange(padded, "b c (r n) h w -> b c (r h) (n w)", n=columns)
 
 
 def channels_last_on_cpu(x: Tensor) -> Tensor:

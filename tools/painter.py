@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,7 +85,9 @@ def server_errors() -> Iterator[None]:
 def serve(root: Path, installation: Installation, port: int, use_cpu: bool) -> None:
     """Run ComfyUI with the pack until Ctrl-C, and print its address and folders."""
     print("Starting ComfyUI ...")
-    with make_server(root, installation, port=port, use_cpu=use_cpu) as server:
+    with make_server(
+        root, installation, port=port, use_cpu=use_cpu, extra_args=("--preview-method", "auto")
+    ) as server:
         print(f"ComfyUI with PaintsUndo is at {server.url}")
         print(f"  workflows: in the page's menu, Workflow > Browse Templates > {server.pack_folder}")
         print(f"  models:    {models_folder(root, installation) / 'paintsundo'}")
@@ -105,7 +107,13 @@ def models_folder(root: Path, installation: Installation) -> Path:
 
 
 def make_server(
-    root: Path, installation: Installation, *, port: int = 0, use_cpu: bool = False, is_painting: bool = False
+    root: Path,
+    installation: Installation,
+    *,
+    port: int = 0,
+    use_cpu: bool = False,
+    is_painting: bool = False,
+    extra_args: Sequence[str] = (),
 ) -> ComfyServer:
     """Return the server: the pinned ComfyUI with its folders in .host, or the user's ComfyUI with the user's folders."""
     work = work_folder(root)
@@ -117,6 +125,7 @@ def make_server(
         port=port,
         use_cpu=use_cpu,
         only_pack=is_painting,
+        extra_args=extra_args,
     )
 
 

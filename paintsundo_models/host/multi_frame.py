@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..checkpoints.parts import MULTI_FRAME_LOADER
 from ..constants import DEFAULT_FS, DEFAULT_GUIDANCE_RESCALE
+from ..layout import frames_as_sheet
 from ..multi_frame.process import ScaledZeroSNRSampling
 from ..multi_frame.projection import ImageProjectionParams
 from ..multi_frame.unet import UNet3D, UNet3DParams
@@ -41,6 +42,7 @@ class VideoLatent(comfy.latent_formats.SD15):
     def __init__(self) -> None:
         super().__init__()
         self.taesd_decoder_name = None  # that previewer fails on latents with five dimensions
+        self.latent_rgb_factors_reshape = frames_as_sheet  # else a preview would show the first frame alone
 
 
 class MultiFrameModel(comfy.model_base.BaseModel):

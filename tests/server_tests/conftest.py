@@ -50,7 +50,7 @@ def server(start_server, running_hub):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in running_hub.environment.items():
             patch.setenv(name, value)
-        with start_server() as running:
+        with start_server(extra_args=["--preview-method", "auto"]) as running:
             yield running
 
 
