@@ -1,4 +1,4 @@
-"""Measure how evenly videos change: `python training/evaluate_pace.py`, a minute. Writes docs/pace.md.
+"""Measure how evenly videos change: `python training/evaluate_pace.py`, two minutes. Writes docs/pace.md.
 
 The exit code is 0 when all bars are met, and 1 when one is missed or the measurement failed. Like evaluate.py, the
 command starts itself again under the Python of a ComfyUI.

@@ -109,6 +109,8 @@ This page and its pictures are written by one command, which ends with exit code
 
 Videos at the size of the picture are measured on [a page of their own](full_size.md).
 
+Measured on pages of their own: [videos at the size of the picture](full_size.md), and [how evenly a video changes](pace.md).
+
 ## How it is measured
 
 Through the pack's nodes: a ComfyUI with the pack is started on the CPU, pictures are uploaded, and what Save Image writes is compared. All widgets are at their defaults ({results.sampling}; no prompt for the keyframes); width and height are 0, so the checkpoint's own trained sizes are used.{scaled}
