@@ -5,18 +5,14 @@ to ffmpeg one at a time as 8-bit RGB. A file or folder gets its name only when i
 Every video and every frame of a sequence says what it is (see `mark`).
 """
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -26,7 +22,9 @@ from ..errors import VideoEncodingError
 from . import mark
 from .cover import cover_filters, cover_options
 from .credentials import sign_file, signing_key
+from .encoder import NO_CONSOLE, run_encoder
 from .frames import BatchFrames, Frames, JoinedFrames, as_frames
+from .unfinished import full_disk, unfinished_folder
 
 GIF_MAX_FPS = 50
 """GIF counts in 1/100 s, and browsers slow a delay of 1/100 s down to 1/10 s."""
@@ -36,8 +34,7 @@ DEFAULT_QUALITY = 75
 Progress = Callable[[int], None]
 """Called with the number of frames handed over so far, and again while ffmpeg finishes; may raise to cancel."""
 
-_STDERR_LINES = 12
-_NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows would flash a console window
+_WORDS_SHOWN = 12  # lines of what ffmpeg said, in a message
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def _av1_options(quality: int, ffmpeg: str) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        creationflags=_NO_CONSOLE,
+        creationflags=NO_CONSOLE,
     ).stdout
     crf = str(round(54 - 0.5 * quality))
     if "libsvtav1" in listing:
@@ -266,8 +263,8 @@ def encode_video(
     ffmpeg = _ffmpeg_path()
     pad = ((0, height % 2), (0, width % 2), (0, 0)) if spec.is_even_sized else ((0, 0),) * 3
     size = f"{width + pad[1][1]}x{height + pad[0][1]}"
-    with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=path.parent) as folder:
-        part, metadata_file = Path(folder, path.name), Path(folder, "metadata.txt")
+    with unfinished_folder(path.parent) as folder:
+        part, metadata_file = folder / path.name, folder / "metadata.txt"
         metadata_file.write_text(
             _ffmetadata({**(metadata or {}), **mark.tags(statement)}), encoding="utf-8", newline="\n"
         )
@@ -275,25 +272,27 @@ def encode_video(
         command = [ffmpeg, "-hide_banner", "-loglevel", "error", *source]
         command += ["-f", "ffmetadata", "-i", str(metadata_file), "-map_metadata", "1"]
         command += [*_output_options(spec, fps, quality, ffmpeg, has_cover), str(part)]
-        with Path(folder, "stderr.txt").open("w+b") as log:
-            shown = (
-                JoinedFrames([BatchFrames(cover[None]), frames])
-                if cover is not None and has_cover
-                else frames
-            )
-            code = _pipe_frames(command, shown, pad, log, lambda done: on_progress(done - has_cover))
-            if code != 0:
-                log.seek(0)
-                lines = log.read().decode("utf-8", "replace").strip().splitlines()[-_STDERR_LINES:]
-                raise VideoEncodingError(
-                    f"ffmpeg could not write {path.name} ({video_format}, {len(frames)} frames of {size}, exit code "
-                    f"{code}). Check the free disk space, or choose another format. ffmpeg said:\n"
-                    + "\n".join(lines)
-                )
+        shown = frames
+        if cover is not None and has_cover:
+            shown = JoinedFrames([BatchFrames(cover[None]), frames])
+        pictures = (np.pad(_to_bytes(frame), pad, mode="edge").tobytes() for frame in shown)
+        code, words = run_encoder(command, pictures, lambda done: on_progress(max(0, done - has_cover)))
+        if code != 0 or not part.is_file() or not part.stat().st_size:
+            what = f"{path.name} ({video_format}, {len(frames)} frames of {size}, exit code {code})"
+            raise VideoEncodingError(_failure(what, words, path.parent))
         mark.complete_file(part, statement)
         if key is not None:
             sign_file(part, statement, key)  # last: a signature holds for every byte before it
         _publish(part, path)
+
+
+def _failure(what: str, words: str, folder: Path) -> str:
+    """Say why there is no video: the full disk where ffmpeg met one, else ffmpeg's own last words."""
+    if "No space left" in words or "not enough space" in words:
+        return full_disk(folder)
+    lines = words.splitlines()[-_WORDS_SHOWN:] or ["(nothing)"]
+    said = "\n".join(lines)
+    return f"ffmpeg could not write {what}. Choose another format, or look at what ffmpeg said:\n{said}"
 
 
 def _output_options(
@@ -307,40 +306,6 @@ def _output_options(
     ]
 
 
-def _pipe_frames(command: list[str], frames: Frames, pad: tuple, log: BinaryIO, on_progress: Progress) -> int:
-    """Run ffmpeg on the frames and return its exit code; it never outlives this call."""
-    environment = {**os.environ, "SVT_LOG": "1"}  # SVT-AV1 ignores -loglevel; 1 leaves its errors only
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=log,
-        env=environment,
-        creationflags=_NO_CONSOLE,
-    )
-    assert process.stdin is not None
-    try:
-        for done, frame in enumerate(frames, start=1):
-            try:
-                process.stdin.write(np.pad(_to_bytes(frame), pad, mode="edge").tobytes())
-            except OSError:  # ffmpeg died; its exit code and words say why
-                break
-            on_progress(done)
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        while True:
-            try:
-                return process.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                on_progress(len(frames))
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-
-
 def save_png(
     frame: Tensor, path: Path, metadata: dict[str, str], statement: mark.Statement | None = None
 ) -> None:
@@ -351,9 +316,9 @@ def save_png(
     Raises:
         FileExistsError: the path exists.
     """
-    with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=path.parent) as folder:
-        _write_png(frame, Path(folder, path.name), metadata, statement)
-        _publish(Path(folder, path.name), path)
+    with unfinished_folder(path.parent) as folder:
+        _write_png(frame, folder / path.name, metadata, statement)
+        _publish(folder / path.name, path)
 
 
 def _write_png(frame: Tensor, path: Path, metadata: dict[str, str], statement: mark.Statement | None) -> None:
@@ -385,9 +350,10 @@ def save_png_sequence(
     Raises:
         FileExistsError: the folder exists.
     """
-    names = [f"{folder.name.rstrip('_')}_{i:05}_.png" for i in range(1, len(frames) + 1)]
-    with tempfile.TemporaryDirectory(prefix=".paintsundo_", dir=folder.parent) as work:
-        part = Path(work, folder.name)
+    # Video editors find the number of a picture right before the ending.
+    names = [f"{folder.name.rstrip('_')}_{i:05}.png" for i in range(1, len(frames) + 1)]
+    with unfinished_folder(folder.parent) as work:
+        part = work / folder.name
         part.mkdir()
         for done, (name, frame) in enumerate(zip(names, as_frames(frames), strict=True), start=1):
             _write_png(frame, part / name, metadata, statement)
