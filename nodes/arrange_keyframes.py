@@ -64,7 +64,7 @@ class ArrangeKeyframes(io.ComfyNode):
     def execute(
         cls, finished: io.Image.Type, keyframes: io.Image.Type, include_finished: bool, include_canvas: bool
     ) -> io.NodeOutput:
-        keyframes = inputs.composite_on_white(keyframes)
+        keyframes = inputs.composite_on_white(keyframes, "keyframes")
         height, width = keyframes.shape[1:3]
         parts, cut, text = [keyframes], [], {}
         if include_finished:
@@ -186,7 +186,7 @@ class KeyframePairs(io.ComfyNode):
     def execute(
         cls, keyframes: io.Image.Type, seed: int, seeds: str = "", prompts: str = "", steps: str = ""
     ) -> io.NodeOutput:
-        keyframes = inputs.composite_on_white(keyframes)
+        keyframes = inputs.composite_on_white(keyframes, "keyframes")
         if len(keyframes) < 2:
             raise ValueError(
                 f"Pairs need at least two keyframes; got {len(keyframes)}. Switch on include_finished or "

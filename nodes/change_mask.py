@@ -62,7 +62,7 @@ class ChangeMask(io.ComfyNode):
     @classmethod
     def execute(cls, frames: io.Image.Type, threshold: float, softness: int, order: str) -> io.NodeOutput:
         require_choice("order", order, list(ORDERS))
-        frames = composite_on_white(frames)
+        frames = composite_on_white(frames, "frames")
         if order == ORDER_PAINTING:
             return io.NodeOutput(change_masks(frames, threshold, softness))
         return io.NodeOutput(change_masks(frames.flip(0), threshold, softness).flip(0))

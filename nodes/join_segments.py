@@ -42,7 +42,7 @@ class JoinSegments(io.ComfyNode):
     @classmethod
     def execute(cls, **segments: io.Image.Type) -> io.NodeOutput:
         given = {
-            name: composite_on_white(segments[name])
+            name: composite_on_white(segments[name], name)
             for name in (f"segment_{number}" for number in range(1, MOST_SEGMENTS + 1))
             if segments.get(name) is not None
         }

@@ -137,7 +137,15 @@ class StageSheet(io.ComfyNode):
             names = [f"{abs(index - start) / fps:.1f} s" for index in shown]
         else:
             names = [str(number) for number in range(1, len(shown) + 1)]
-        frames = composite_on_white(images[shown]).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+        frames = (
+            composite_on_white(images[shown], "images")
+            .clamp(0, 1)
+            .mul(255)
+            .round()
+            .to(torch.uint8)
+            .cpu()
+            .numpy()
+        )
         sheet = stage_sheet.draw_sheet(
             [Image.fromarray(frame) for frame in frames], names, title.strip(), columns, size
         )

@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
 from ..paintsundo_models.pictures import wd14
+from ..paintsundo_models.pictures.inputs import require_picture
 from .choices import Choice
 from .page_features import TAGS, searched_as
 
@@ -149,6 +150,7 @@ class Tagger(io.ComfyNode):
     def execute(
         cls, image: io.Image.Type, tagger: str, threshold: float, character_threshold: float, exclude: str
     ) -> io.NodeOutput:
+        require_picture(image, "image")
         # Open the tagger for this run only: onnxruntime holds the weights, so the host could not unload them.
         opened = wd14.load_tagger(find_tagger(tagger))
         progress = comfy.utils.ProgressBar(len(image))

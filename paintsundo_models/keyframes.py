@@ -20,7 +20,7 @@ from .host.sampling import (
 )
 from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
 from .host.video_vae import VideoVAE
-from .pictures.inputs import require_single_picture
+from .pictures.inputs import described, require_single_picture
 from .pictures.resizing import resize_and_center_crop
 from .pictures.sizes import keyframe_size, nearest_shape
 
@@ -46,14 +46,23 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
         raise ValueError(
             f"This VAE is the multi-frame model's, for videos. Connect the VAE of the {SINGLE_FRAME_LOADER}."
         )
-    image = require_single_picture(image, "The finished picture")
+    if not hasattr(vae, "encode"):
+        raise ValueError(
+            f"vae is no VAE: {described(vae)} came. Connect the VAE of the {SINGLE_FRAME_LOADER}."
+        )
+    image = require_single_picture(image, "image, the finished picture,")
     sizes = getattr(vae, TRAINED_SIZES, ())
     if sizes and not width and not height:
         height, width = nearest_shape(image.shape[1], image.shape[2], sizes)
     else:
         width, height = keyframe_size(width, height, image.shape[2], image.shape[1])
     fitted = resize_and_center_crop(image, width, height)
-    return cached_encoding(vae, picture_key(fitted), lambda: vae.encode(fitted))  # pyright: ignore[reportReturnType]
+
+    def encode() -> Tensor:
+        latent: Tensor = vae.encode(fitted)  # pyright: ignore[reportAssignmentType]  ComfyUI's annotation allows None
+        return require_finite(latent, "while the single-frame VAE was encoding the picture")
+
+    return cached_encoding(vae, picture_key(fitted), encode)
 
 
 def keyframe_conditioning(
@@ -106,7 +115,7 @@ def predict_keyframes(
     """
     model, vae = objects.model, objects.vae
     # Check the class, not the process: people may change the process with a ModelSampling node.
-    if not isinstance(model.model, SingleFrameModel):
+    if not isinstance(getattr(model, "model", None), SingleFrameModel):
         raise ValueError(
             f"This MODEL is not the single-frame one. Connect the MODEL of the {SINGLE_FRAME_LOADER}."
         )

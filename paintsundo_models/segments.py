@@ -30,7 +30,7 @@ from .host.sampling import (
 from .host.segment_store import SegmentStore
 from .host.video_vae import VideoVAE
 from .multi_frame.ddim import sample_ddim
-from .pictures.inputs import require_single_picture
+from .pictures.inputs import described, require_single_picture
 from .pictures.resizing import place_on_white, placed_area, resize_and_center_crop
 from .pictures.sizes import FIT_CROP, FIT_WHOLE, FITS, NEAREST_TRAINED, frame_size
 from .schedule import NUM_TIMESTEPS
@@ -73,17 +73,29 @@ def interpolation_conditioning(
         raise ValueError(
             f"This VAE is not the multi-frame model's. Connect the VAE of the {MULTI_FRAME_LOADER}."
         )
+    if not hasattr(clip_vision, "model"):
+        raise ValueError(
+            f"clip_vision is no CLIP_VISION: {described(clip_vision)} came. Connect the CLIP_VISION of the "
+            f"{MULTI_FRAME_LOADER}."
+        )
     start_image = require_single_picture(start_image, "start_image")
     end_image = require_single_picture(end_image, "end_image")
     height, width = frame_size(resolution, start_image, vae.trained_sizes)
     start, end = (resize_and_center_crop(image, width, height) for image in (start_image, end_image))
 
     def encode_vision(image: Tensor) -> Tensor:
-        return cached_encoding(clip_vision, picture_key(image), lambda: encode_any_aspect(clip_vision, image))
+        def see() -> Tensor:
+            tokens = encode_any_aspect(clip_vision, image)
+            return require_finite(tokens, "while the CLIP_VISION was encoding a picture")
+
+        return cached_encoding(clip_vision, picture_key(image), see)
 
     def encode(image: Tensor) -> Tensor:
-        latent = cached_encoding(vae, picture_key(image), lambda: vae.encode(image))  # (1, 4, 1, h, w)
-        return latent  # pyright: ignore[reportReturnType]  # ComfyUI's annotation allows None
+        def shrink() -> Tensor:
+            latent: Tensor = vae.encode(image)  # pyright: ignore[reportAssignmentType]  ComfyUI's annotation allows None
+            return require_finite(latent, "while the video VAE was encoding a picture")
+
+        return cached_encoding(vae, picture_key(image), shrink)  # (1, 4, 1, h, w)
 
     seen = torch.stack([encode_vision(start), encode_vision(end)], dim=1)  # (1, 2, N, C)
     grey = encode_vision(

@@ -42,10 +42,11 @@ def encode_any_aspect(clip_vision: comfy.clip_vision.ClipVisionModel, image: Ten
     Raises:
         UnsupportedCheckpointError: `clip_vision` belongs to another family (SigLIP, DINO).
     """
-    vision: Any = getattr(clip_vision.model, "vision_model", None)
+    model = clip_vision.model
+    vision: Any = getattr(model, "vision_model", None)
     if getattr(getattr(vision, "embeddings", None), "class_embedding", None) is None:
         raise UnsupportedCheckpointError(
-            f"This CLIP_VISION is a {type(clip_vision.model).__name__} without a class token. The multi-frame model "
+            f"This CLIP_VISION is a {type(model).__name__} without a class token. The multi-frame model "
             "needs a CLIP ViT-H/14: use the CLIP_VISION output of the multi-frame loader."
         )
     comfy.model_management.load_model_gpu(clip_vision.patcher)

@@ -17,7 +17,7 @@ def multi_frame_sampling(model: comfy.model_patcher.ModelPatcher) -> ScaledZeroS
     Raises:
         ValueError: the MODEL's process is not that of the multi-frame model.
     """
-    sampling = model.get_model_object("model_sampling")
+    sampling = model.get_model_object("model_sampling") if hasattr(model, "get_model_object") else None
     if not isinstance(sampling, ScaledZeroSNRSampling):
         raise ValueError(
             "This MODEL is not the multi-frame one (or a ModelSampling node replaced its process). "

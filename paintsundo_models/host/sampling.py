@@ -1,6 +1,7 @@
 """Encoding of prompts and sampling through ComfyUI, as its nodes CLIP Text Encode, KSampler and SamplerCustom do it."""
 
 import inspect
+import math
 from dataclasses import dataclass
 
 import comfy.model_patcher
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import OverflowedNumbersError
+from ..pictures.inputs import described
 from .encoding_cache import cached_encoding
 
 Conditioning = list
@@ -29,10 +31,30 @@ class SamplerSettings:
     sampler_name: str
     scheduler: str
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.cfg):
+            raise ValueError(
+                f"cfg is {self.cfg}, which is not a number that can be used. Write one from 0 to 30."
+            )
+
 
 def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
-    """Return the CONDITIONING of a prompt."""
-    return cached_encoding(clip, prompt, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
+    """Return the CONDITIONING of a prompt.
+
+    Raises:
+        ValueError: this is no CLIP.
+        OverflowedNumbersError: the tokens hold inf or NaN.
+    """
+    if not hasattr(clip, "encode_from_tokens_scheduled"):
+        raise ValueError(f"clip is no CLIP: {described(clip)} came. Connect the CLIP of a PaintsUndo loader.")
+
+    def encode() -> Conditioning:
+        conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
+        for tokens, _ in conditioning:
+            require_finite(tokens, "while the CLIP was encoding the prompt")
+        return conditioning
+
+    return cached_encoding(clip, prompt, encode)
 
 
 def require_finite(result: Tensor, where: str) -> Tensor:
@@ -48,7 +70,8 @@ def require_finite(result: Tensor, where: str) -> Tensor:
     if not result.isfinite().all():
         raise OverflowedNumbersError(
             f"Numbers overflowed {where}: the result holds values that are infinite or not a number, and would be black. "
-            "Choose weight_dtype bf16 or fp32 in the loader, or start ComfyUI with --fp32-vae where it happens in decoding."
+            "Choose weight_dtype bf16 or fp32 in the loader, or start ComfyUI with --fp32-vae where it happens in a VAE. If it "
+            "happens with every type, the file of that part is damaged: download it again."
         )
     return result
 

@@ -4,25 +4,56 @@ import torch
 from torch import Tensor
 
 
-def require_picture(image: Tensor) -> None:
-    """Check that a tensor has the shape of a batch of pictures.
+def require_picture(image: object, name: str = "A picture") -> None:
+    """Check that this is a batch of pictures.
+
+    Args:
+        image: what came through a socket.
+        name: of the input, for the message.
 
     Raises:
-        ValueError: it has not four dimensions, or one of them is 0.
+        ValueError: it is no tensor, it has not four dimensions, or one of them is 0.
     """
+    if not isinstance(image, Tensor):
+        raise ValueError(
+            f"{name} is no picture: {described(image)} came. Connect an output of the type IMAGE."
+        )
     if image.ndim != 4 or 0 in image.shape:
         raise ValueError(
             f"A picture batch has the shape (batch, height, width, channels), none of them 0; got {tuple(image.shape)}."
         )
 
 
-def composite_on_white(image: Tensor) -> Tensor:
-    """Return the pictures as RGB, (B, H, W, 3): RGBA (straight alpha) is laid on white, grey is copied to three channels.
+def described(value: object) -> str:
+    """Say in words what came through a socket in place of the right object."""
+    return "nothing" if value is None else f"an object of another type ({type(value).__name__})"
+
+
+def require_finite_picture(image: Tensor, name: str) -> None:
+    """Check that no value of a picture is infinite or not a number; such a value would become black without a word.
 
     Raises:
-        ValueError: the shape is not (B, H, W, C) with 1, 3 or 4 channels.
+        ValueError: there is one.
     """
-    require_picture(image)
+    if not image.isfinite().all():
+        raise ValueError(
+            f"{name} holds values that are infinite or not a number. The node that makes this picture computed them, mostly "
+            "a VAE or an upscaling model in half precision: choose fp32 or bf16 there, or another picture."
+        )
+
+
+def composite_on_white(image: Tensor, name: str = "The picture") -> Tensor:
+    """Return the pictures as RGB, (B, H, W, 3): RGBA (straight alpha) is laid on white, grey is copied to three channels.
+
+    Args:
+        image: (B, H, W, C) in [0, 1].
+        name: of the input, for the message.
+
+    Raises:
+        ValueError: the shape is not (B, H, W, C) with 1, 3 or 4 channels, or a value is infinite or not a number.
+    """
+    require_picture(image, name)
+    require_finite_picture(image, name)
     channels = image.shape[-1]
     if channels == 4:
         alpha = image[..., 3:]
@@ -49,7 +80,9 @@ def require_single_picture(image: Tensor, name: str) -> Tensor:
     Raises:
         ValueError: it is a batch of several pictures, or composite_on_white refuses the shape.
     """
-    picture = composite_on_white(image)  # checks the shape, so that len() below is the number of pictures
+    picture = composite_on_white(
+        image, name
+    )  # checks the shape, so that len() below is the number of pictures
     if len(picture) != 1:
         raise ValueError(
             f"{name} is a batch of {len(picture)} pictures, and one is needed. Pick one with ImageFromBatch; for a video of "

@@ -54,12 +54,12 @@ def merge_keyframes(
     at_step = dict(
         zip(
             steps_of(keyframes, operation_steps, "keyframes"),
-            composite_on_white(keyframes).split(1),
+            composite_on_white(keyframes, "keyframes").split(1),
             strict=True,
         )
     )
     own_steps = steps_of(own, own_operation_steps, "own_keyframes")
-    fitted = resize_and_center_crop(composite_on_white(own), width, height).to(keyframes)
+    fitted = resize_and_center_crop(composite_on_white(own, "own_keyframes"), width, height).to(keyframes)
     at_step.update(zip(own_steps, fitted.split(1), strict=True))
     steps = sorted(at_step)
     return torch.cat([at_step[step] for step in steps]), steps

@@ -61,6 +61,7 @@ class WD14Tagger:
 
         Raises:
             CheckpointMismatchError: the model does not output one number for each line of the tag list.
+            CorruptCheckpointError: a number is infinite or not a number.
         """
         name = self.session.get_inputs()[0].name
         result = np.asarray(self.session.run(None, {name: preprocess(image, self.size)})[0], dtype=np.float32)
@@ -69,6 +70,10 @@ class WD14Tagger:
                 f"{self.path.name} gives probabilities of the shape {result.shape}, but "
                 f"{tag_list_path(self.path).name} lists {len(self.tags)} tags: the two files do not belong together. "
                 f"Get both from the same place ({PUBLISHED})."
+            )
+        if not np.isfinite(result).all():
+            raise CorruptCheckpointError(
+                f"{self.path.name} gives probabilities that are not numbers: the file is damaged. Download it again ({PUBLISHED})."
             )
         return result[0]
 
@@ -158,7 +163,7 @@ def preprocess(image: Tensor, size: int) -> np.ndarray:
     """
     from PIL import Image
 
-    pixels = (composite_on_white(image[None])[0].float().clamp(0, 1) * 255).round()
+    pixels = (composite_on_white(image[None], "image")[0].float().clamp(0, 1) * 255).round()
     picture = Image.fromarray(pixels.cpu().numpy().astype(np.uint8))
     scale = size / max(picture.size)
     width, height = (max(1, int(side * scale)) for side in picture.size)
