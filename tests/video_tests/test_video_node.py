@@ -165,7 +165,7 @@ def test_full_size_video_ends_with_the_picture_to_the_bit_in_a_lossless_file(seg
     assert np.array_equal(read_frames(output / folder / file)[-1], pixels[0].byte().numpy())
     small = run(segments, finished=[finished], size="as the segments").args[1][0]
     assert small.shape == (7, 64, 80, 3)
-    assert run(segments, finished=[finished], longest_side=120).args[1].shape == (7, 96, 120, 3)
+    assert run(segments, finished=[finished], longest_side=120).args[1][0].shape == (7, 96, 120, 3)
 
 
 def test_numbers_go_on_and_one_number_is_one_video(segments, output):
