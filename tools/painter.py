@@ -308,7 +308,7 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
         (INTERPOLATE, "prompt", options.segment_prompt),
         (INTERPOLATE, "steps", options.steps),
         (VIDEO, "hold_last", options.hold),
-        (VIDEO, "pace", PACES.get(options.pace)),
+        (VIDEO, "pace", PACES.get(options.pace or "")),
         (VIDEO, "duration", options.duration),
         (VIDEO, "fps", None if options.duration is None else SMOOTH_FPS),
         (VIDEO, "format", _format(workflow, options)),
