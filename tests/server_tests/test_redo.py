@@ -1,0 +1,61 @@
+"""The workflow paintsundo_redo: a picture undone to a sketch, finished by an SD 1.5 checkpoint, and undone again."""
+
+import importlib.util
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tools import painter
+from tools.workflow import Workflow
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "example_workflows" / "paintsundo_redo.json"
+SIDE = 64
+
+
+@pytest.fixture
+def sd15(server):
+    """A small checkpoint under the name that the workflow holds; the colour of its pictures."""
+    spec = importlib.util.spec_from_file_location("small_sd15", Path(__file__).with_name("small_sd15.py"))
+    small = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(small)
+    path = server.base_directory / "models" / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors"
+    yield small.write_small_sd15(path)
+    path.unlink()
+
+
+def test_new_picture_gets_a_painting_video_of_its_own_and_no_controlnet_is_needed(server, sd15):
+    data = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (40, 200, 40)).save(data, "PNG")
+    workflow = Workflow.load(FILE, server.client.object_info())
+    for node_type, widget, value in (
+        ("LoadImage", "image", server.client.upload_image(data.getvalue(), "to_redo.png")),
+        ("PaintsUndoPredictKeyframe", "steps", 1),
+        ("PaintsUndoPredictKeyframes", "steps", 1),
+        ("PaintsUndoPredictKeyframes", "operation_steps", "999"),
+        ("KSampler", "steps", 1),
+        (painter.INTERPOLATE, "steps", 1),
+        (painter.INTERPOLATE, "resolution", "size of the pictures"),
+        (painter.VIDEO, "format", "png sequence"),
+        (painter.VIDEO, "hold_last", 0.0),
+    ):
+        workflow.set_widget(node_type, widget, value)
+    for node_type in ("PaintsUndoPredictKeyframe", "PaintsUndoPredictKeyframes"):
+        for side in ("width", "height"):
+            workflow.set_widget(node_type, side, SIDE)
+    prompt = workflow.to_prompt()
+    assert not {"ControlNetLoader", "ControlNetApplyAdvanced"} & {
+        node["class_type"] for node in prompt.values()
+    }
+    outputs = server.client.run(prompt, workflow.graph)
+    (video,) = workflow.nodes_of_type(painter.VIDEO)
+    files = outputs[str(video["id"])]["images"]
+    assert len(files) == 31, "two segments: from the new picture to the first stroke, and to the canvas"
+    first, last = (
+        np.asarray(Image.open(io.BytesIO(server.client.view(file)))) for file in (files[0], files[-1])
+    )
+    assert first.min() == 255, "the video begins with the white canvas"
+    assert np.abs(last.astype(int) - sd15).max() <= 1, "and ends with the picture that SD 1.5 made"
