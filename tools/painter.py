@@ -137,7 +137,7 @@ def paint(root: Path, installation: Installation, options: argparse.Namespace) -
     """
     started = time.monotonic()
     with server_errors():
-        picture = load_picture(options.picture)
+        picture = load_picture(options.picture, note=lambda text: print(f"{options.picture.name}: {text}"))
         print(f"{options.picture.name}: {picture.width} x {picture.height} pixels. Starting ComfyUI ...")
         with make_server(root, installation, use_cpu=options.cpu, is_painting=True) as server:
             try:

@@ -10,6 +10,7 @@ from paintsundo_models.pictures.stage_sheet import OWN_SIZE, draw_sheet, spread
 from paintsundo_models.video.cover import COVER_SECONDS
 from paintsundo_models.video.mark import add_png_texts
 
+from .picture_files import Note, cut_files_allowed, has_transparency, in_srgb, to_eight_bits, upright
 from .what_is import statement_of
 
 if TYPE_CHECKING:
@@ -24,26 +25,37 @@ class PictureError(ValueError):
     """A file cannot be read as a picture."""
 
 
-def load_picture(path: Path, longest_side_px: int = LONGEST_SIDE_PX) -> "Image":
-    """Read a picture of any size and mode as upright 8-bit RGB.
+def load_picture(
+    path: Path, longest_side_px: int = LONGEST_SIDE_PX, note: Note = lambda text: None
+) -> "Image":
+    """Read a picture of any size and mode as upright 8-bit RGB in sRGB.
 
     Transparent pictures are laid on white, of an animation the first frame is taken, and a picture with a side longer
     than `longest_side_px` is scaled down (the models work at about 512 x 640).
 
+    Args:
+        path: of the file.
+        longest_side_px: largest side of the result.
+        note: called with a sentence about what was wrong with the file, if the picture could be read all the same.
+
     Raises:
         PictureError: there is no such file, or it is no picture.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     # Pillow's limit protects servers from uploads of strangers; this is the user's own file.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with Image.open(path) as image:
-            image.draft(
-                image.mode, (longest_side_px, longest_side_px)
-            )  # JPEG decodes smaller, and much faster
-            picture = to_rgb(ImageOps.exif_transpose(image))
-            picture.thumbnail((longest_side_px, longest_side_px), Image.Resampling.LANCZOS)
+        try:
+            return _opened(path, longest_side_px, note)
+        except (OSError, SyntaxError, ValueError) as error:
+            if not path.is_file() or isinstance(error, Image.UnidentifiedImageError):
+                raise
+            with cut_files_allowed():
+                picture = _opened(path, longest_side_px, note)
+            if all(low == high for low, high in picture.getextrema()):  # not one pixel of it could be read
+                raise
+            note(f"It is damaged or cut short ({error}); what can be read of it is used.")
             return picture
     except FileNotFoundError:
         raise PictureError(f"There is no file {path}.") from None
@@ -53,27 +65,31 @@ def load_picture(path: Path, longest_side_px: int = LONGEST_SIDE_PX) -> "Image":
         ) from error
 
 
+def _opened(path: Path, longest_side_px: int, note: Note) -> "Image":
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.draft(image.mode, (longest_side_px, longest_side_px))  # JPEG decodes smaller, and much faster
+        image.load()
+        picture: Image.Image = image
+        if image.format == "PSD" and image.mode == "RGBA" and not has_transparency(path):
+            picture = image.convert("RGB")
+        picture = to_rgb(in_srgb(upright(picture, note), note))
+        picture.thumbnail((longest_side_px, longest_side_px), Image.Resampling.LANCZOS)
+        return picture
+
+
 def to_rgb(image: "Image") -> "Image":
     """Convert any mode to RGB; transparency is laid on white."""
     from PIL import Image
 
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _to_eight_bits(image)
+        image = to_eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
-
-
-def _to_eight_bits(image: "Image") -> "Image":
-    import numpy as np
-    from PIL import Image
-
-    values = np.asarray(image).astype(np.float64)
-    # All files that Pillow opens in these integer modes have 16 bits; floats are usually in [0, 1].
-    top = 1.0 if image.mode == "F" and values.max() <= 1 else 65535.0
-    return Image.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
 
 
 def png_bytes(image: "Image") -> bytes:
