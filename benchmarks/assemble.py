@@ -142,6 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="assemble.py", description=(__doc__ or "").split(":")[0] + ".")
     parser.add_argument("--quick", action="store_true", help="the least of everything, to see that it works")
+    parser.add_argument("--threads", type=int, help="processor threads; by default as many as torch likes")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     requirements = ROOT / "benchmarks" / "requirements.txt"
@@ -152,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Measure all cases, or one in this process."""
-    prepare(1 if options.quick else None)
+    prepare(options.threads)
     if options.case:
         found = assemble_one(Case(**json.loads(options.case)))
         print(json.dumps(asdict(found)))
@@ -161,6 +162,7 @@ def run(options: argparse.Namespace) -> None:
     figures = []
     for case in cases:
         command = [sys.executable, __file__, "--case", json.dumps(asdict(case))]
+        command += ["--threads", str(options.threads)] if options.threads else []
         answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         figures.append(Figures(**json.loads(answer.splitlines()[-1])))
         print(table([case], figures[-1:]).splitlines()[-1], flush=True)
