@@ -87,11 +87,13 @@ def run(options: argparse.Namespace) -> None:
 
 def count(output: Path) -> None:
     """Count operations and memory of the full-size default chain, and of single evaluations at other sizes."""
+    import torch
+
     from benchmarks.count import Count, count_rows, growth_rows
     from benchmarks.settings import DEFAULT_CHAIN, FULL_GROWTH
-    from paintsundo_models.checkpoints.files import WEIGHT_DTYPES
+    from paintsundo_models.constants import WEIGHT_TYPES
 
-    counter = Count(DEFAULT_CHAIN.listing, WEIGHT_DTYPES[DEFAULT_CHAIN.weight_dtype])
+    counter = Count(DEFAULT_CHAIN.listing, getattr(torch, WEIGHT_TYPES[DEFAULT_CHAIN.weight_dtype]))
     rows = count_rows(counter, DEFAULT_CHAIN)
     sizes = growth_rows(counter, FULL_GROWTH.sizes)
     columns = ("stage", "TFLOP", "weights GB", "peak GB")

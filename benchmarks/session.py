@@ -9,7 +9,7 @@ from pathlib import Path
 import comfy.utils
 import torch
 
-from paintsundo_models.checkpoints.files import WEIGHT_DTYPES
+from paintsundo_models.constants import WEIGHT_TYPES
 
 from .chain import measure_chain
 from .count import Count, chain_flops, keyframe_stages, segment_stages
@@ -49,7 +49,7 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
         say: is called with a line about each measurement before it begins.
     """
     comfy.utils.set_progress_bar_enabled(False)
-    count = Count(setting.listing, WEIGHT_DTYPES[setting.weight_dtype])
+    count = Count(setting.listing, getattr(torch, WEIGHT_TYPES[setting.weight_dtype]))
     works = {**keyframe_stages(count, setting), **segment_stages(count, setting)}
     flops = {name: work.row(name).flops for name, work in works.items()}
     rows, curves = [], []
@@ -61,7 +61,7 @@ def measure_all(setting: Setting, folder: Path, say: Say) -> Results:
 
     with torch.inference_mode(), ExitStack() as held:
         say("measuring: matrix products")
-        rate = matrix_rate(WEIGHT_DTYPES[setting.weight_dtype])
+        rate = matrix_rate(getattr(torch, WEIGHT_TYPES[setting.weight_dtype]))
         say("making the single-frame model")
         single = held.enter_context(single_frame(setting, folder))
         measure_stages(single_frame_stages(single, setting, flops))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import comfy.ldm.modules.attention as host_attention
 import comfy.ops
@@ -67,7 +67,7 @@ class Layers:
     ComfyUI's VAE blocks take such functions (`conv_op`, `norm_op`), where its UNet blocks take the three values.
     """
 
-    conv2d: Callable[..., nn.Module]
+    conv2d: Any  # ComfyUI's blocks call a function as well, but their annotation names the class
     conv3d: Callable[..., nn.Module]
     linear: Callable[..., nn.Module]
     group_norm: Callable[..., nn.Module]
