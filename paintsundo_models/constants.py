@@ -43,6 +43,7 @@ SEGMENT_SIZES = ((320, 512), (384, 448), (448, 384), (512, 320))
 """Trained sizes of the multi-frame model as (height, width); on a tie the later one is chosen."""
 
 TRAINED_SIZES_KEY = "trained_sizes"
+PREVIEW_FACTORS_KEY, PREVIEW_BIAS_KEY = "latent_rgb_factors", "latent_rgb_factors_bias"
 """Entry in a VAE's config.json: [[height, width], ...], the sizes of a model that was trained on other sizes."""
 
 DEMO_NAME = "PaintsUndo demo (built in)"

@@ -18,7 +18,7 @@ from .host.clip_vision import build_clip_vision
 from .host.identity import SOURCE
 from .host.multi_frame import load_multi_frame_unet
 from .host.objects import MultiFrameObjects, SingleFrameObjects
-from .host.patchers import FP8_TYPES, remember_loader
+from .host.patchers import FP8_TYPES, remember_loader, set_preview_colours
 from .host.single_frame import load_image_vae, load_single_frame_unet
 from .host.text import load_text_encoder
 from .host.video_vae import VideoVAE
@@ -100,7 +100,9 @@ def single_frame_model(
     unet = checkpoint.parts["unet"]
     with _reading("unet", checkpoint):
         config = detection.single_frame_unet_config(unet, checkpoint.configs["unet"])
-        return load_single_frame_unet(unet, config, checkpoint.path, dtype, disable_dynamic)
+        patcher = load_single_frame_unet(unet, config, checkpoint.path, dtype, disable_dynamic)
+    set_preview_colours(patcher, detection.preview_colours(checkpoint.configs["vae"]))
+    return patcher
 
 
 def multi_frame_model(
@@ -115,6 +117,7 @@ def multi_frame_model(
         patcher = load_multi_frame_unet(
             unet, projection, params, projection_params, checkpoint.path, dtype, disable_dynamic
         )
+    set_preview_colours(patcher, detection.preview_colours(checkpoint.configs["vae"]))
     setattr(patcher.model, SOURCE, [checkpoint_identity(checkpoint.path), dtype])
     return patcher
 

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from ..constants import FRAMES_PER_SEGMENT, GRID, KEYFRAME_MAX_SIDE, TRAINED_SIZES_KEY
+from ..constants import (
+    FRAMES_PER_SEGMENT,
+    GRID,
+    KEYFRAME_MAX_SIDE,
+    PREVIEW_BIAS_KEY,
+    PREVIEW_FACTORS_KEY,
+    TRAINED_SIZES_KEY,
+)
 from ..multi_frame.projection import ImageProjectionParams
 from ..multi_frame.unet import INIT_ATTENTION_HEADS, UNet3DParams
 from ..multi_frame.vae import VideoVAEParams
@@ -276,6 +283,23 @@ def trained_sizes(config: Mapping) -> tuple[tuple[int, int], ...]:
         for pair in pairs
     )
     return tuple(pairs) if is_valid and len(pairs) <= MOST_TRAINED_SIZES else ()
+
+
+def preview_colours(config: Mapping) -> tuple[list[list[float]], list[float]] | None:
+    """Return how a live preview makes colours of a VAE's latents, as the VAE's config says it.
+
+    Returns:
+        Factors (4 latent channels, red, green and blue) and a bias (3), to colours in [-1, 1]; None if the config has
+        none or they are invalid: the latents' colours are then those of SD 1.5.
+    """
+    factors, bias = config.get(PREVIEW_FACTORS_KEY), config.get(PREVIEW_BIAS_KEY)
+    if not isinstance(factors, list) or len(factors) != 4:
+        return None
+    is_valid = all(
+        isinstance(row, list) and len(row) == 3 and all(isinstance(number, int | float) for number in row)
+        for row in (*factors, bias)
+    )
+    return (factors, bias) if is_valid else None
 
 
 def video_vae_params(vae: Tensors) -> VideoVAEParams:

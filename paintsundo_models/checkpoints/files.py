@@ -1,7 +1,7 @@
 """Read checkpoints from disk: the released folder of sub-folders, or this pack's single safetensors file. Without ComfyUI.
 
 A single file holds the same tensors as the folder, each named `<part>.<released name>` (parts: parts.PARTS), with the
-parts' config.json texts in the header under CONFIGS_KEY. Tensors are memory-mapped: nothing is read before it is used.
+parts' config.json texts in the header under CONFIGS_KEY; a file ending in CONFIGS_SUFFIX may add to them. Tensors are memory-mapped: nothing is read before it is used.
 """
 
 import json
@@ -28,6 +28,9 @@ from .parts import MULTI_FRAME, PARTS, SINGLE_FRAME, expected_signature, identif
 
 CONFIGS_KEY = "paintsundo_configs"
 """Entry in the header of a single file: JSON of {part: content of its config.json}."""
+
+CONFIGS_SUFFIX = ".configs.json"
+"""Ending of a file beside a single file that adds to its configs, in the same form, so that the weights need not change."""
 
 PUBLISHED_AT = {
     SINGLE_FRAME: "https://huggingface.co/lllyasviel/paints_undo_single_frame",
@@ -220,10 +223,15 @@ def _read_file(file: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
         part, _, tail = name.partition(".")
         grouped.setdefault(part, {})[tail] = tensor
     with _opened(file) as opened:
-        configs = _parsed((opened.metadata() or {}).get(CONFIGS_KEY, "{}"), file)
+        inside = _parsed((opened.metadata() or {}).get(CONFIGS_KEY, "{}"), file)
+    beside = _read_config(file.with_suffix(CONFIGS_SUFFIX))
     for part, tensors in grouped.items():
-        config = configs.get(part)
-        yield part, tensors, config if isinstance(config, dict) else {}
+        found = [configs.get(part) for configs in (inside, beside)]
+        yield (
+            part,
+            tensors,
+            {key: value for config in found if isinstance(config, dict) for key, value in config.items()},
+        )
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

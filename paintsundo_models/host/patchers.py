@@ -121,6 +121,17 @@ def build_diffusion_model(
     return patcher
 
 
+def set_preview_colours(
+    patcher: comfy.model_patcher.ModelPatcher, colours: tuple[list[list[float]], list[float]] | None
+) -> None:
+    """Use these factors and this bias (see detection.preview_colours) in this MODEL's live previews; None keeps the host's."""
+    if colours is None:
+        return
+    latent_format = patcher.model.latent_format  # this model's own instance
+    latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias = colours
+    latent_format.taesd_decoder_name = None  # it knows SD 1.5's latents only
+
+
 def _check_parts(expected: dict[str, tuple], found: dict[str, tuple], path: Path, origin: Origin) -> None:
     """Compare the tensors of a network with those of the file, part by part, under their names in the file."""
 
