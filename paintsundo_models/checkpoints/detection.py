@@ -293,7 +293,7 @@ def preview_colours(config: Mapping) -> tuple[list[list[float]], list[float]] | 
         none or they are invalid: the latents' colours are then those of SD 1.5.
     """
     factors, bias = config.get(PREVIEW_FACTORS_KEY), config.get(PREVIEW_BIAS_KEY)
-    if not isinstance(factors, list) or len(factors) != 4:
+    if not isinstance(factors, list) or len(factors) != 4 or not isinstance(bias, list):
         return None
     is_valid = all(
         isinstance(row, list) and len(row) == 3 and all(isinstance(number, int | float) for number in row)
