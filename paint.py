@@ -142,7 +142,13 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; ends the program where it is wrong."""
     parser = command_line()
-    options = parser.parse_args(argv)
+    options, unknown = parser.parse_known_args(argv)
+    if options.picture is not None and unknown and not any(word.startswith("-") for word in unknown):
+        parser.error(
+            f"give one PICTURE; {' '.join(unknown)} is too much. Run the command once for each picture"
+        )
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.check and options.download is None:
         parser.error("--check goes with --download")
     wanted = [options.picture, options.serve or None, options.what_is, options.download]

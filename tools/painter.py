@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paintsundo_models.constants import DEMO_NAME, NONE_FOUND, UNUSABLE
+from paintsundo_models.constants import DEMO_NAME, NONE_FOUND, SEED_MAX, UNUSABLE
 from paintsundo_models.operation_steps import parse_operation_steps
 
 from .comfy_client import CancelledRunError, ExecutionError, Json, PromptError
 from .command import CommandError
+from .destination import beside, ending_of, result_path, try_destination, unused_path
 from .installation import Installation, has_accelerator
 from .pictures import PictureError, contact_sheet, load_picture, png_bytes
 from .pinned_comfyui import tail, work_folder
@@ -37,7 +38,6 @@ PACES = {"equal": "equal change", "ease": "ease"}
 SMOOTH_FPS = 24  # of a video whose length is given
 
 SUFFIX_FORMATS = {".gif": "gif", ".webm": "webm"}
-PNG_SEQUENCE = "png sequence"
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,8 @@ def paint(root: Path, installation: Installation, options: argparse.Namespace) -
     """
     started = time.monotonic()
     with server_errors():
+        check_options(options)
+        try_destination(options, root)
         picture = load_picture(options.picture, note=lambda text: print(f"{options.picture.name}: {text}"))
         print(f"{options.picture.name}: {picture.width} x {picture.height} pixels. Starting ComfyUI ...")
         with make_server(root, installation, use_cpu=options.cpu, is_painting=True) as server:
@@ -146,7 +148,7 @@ def paint(root: Path, installation: Installation, options: argparse.Namespace) -
                 raise CommandError(f"{error}\n{tail(server.log, 25)}\nThe log is {server.log}") from error
             results = [_shown(files) for files in videos]
             sheets = [
-                contact_sheet(files, unused_path(result.with_name(result.stem + "_frames.png")))
+                contact_sheet(files, unused_path(beside(result, "_frames.png")))
                 for files, result in zip(videos, results, strict=True)
             ]
     _report(
@@ -202,7 +204,7 @@ def _run(
             show()
 
         if seeds:
-            sheet = unused_path(target.with_name(f"{target.stem}_variants.png"))
+            sheet = unused_path(beside(target, "_variants.png"))
             variants_sheet(client, prompt, seeds, sheet, follow)
             print(f"\nAll variants:   {sheet}\nCtrl-C ends here; --seed makes the one that you like alone.")
         outputs = client.run(prompt, workflow.graph, follow)
@@ -257,23 +259,6 @@ def segment_count(operation_steps: str) -> int:
         raise WorkflowError(str(error)) from error
 
 
-def result_path(options: argparse.Namespace, root: Path, video_format: str) -> Path:
-    """Return a path for the result that does not exist yet, with the format's ending; prints it if it is not the one given."""
-    is_sequence = video_format == PNG_SEQUENCE
-    ending = "" if is_sequence else f".{video_format.split()[0]}"
-    if options.output is None:
-        return unused_path(root / "output" / f"{options.picture.stem}_painting{ending}")
-    wanted = options.output.resolve()
-    target = wanted.with_suffix(ending)
-    if wanted.suffix.lower() not in ("", ending):
-        what = "a folder of PNG files" if is_sequence else f'a {ending} file ("{video_format}"; see --format)'
-        print(f"{wanted.name}: the result is {what}, so it will be named {target.name}.")
-    free = unused_path(target)
-    if free != target:
-        print(f"{target} exists already and stays as it is; the result will be {free.name}.")
-    return free
-
-
 def upload_name(path: Path, data: bytes) -> str:
     """Return a name for the input folder that depends on the content, so that no other file is replaced by the upload."""
     return f"{re.sub(r'[^A-Za-z0-9-]+', '_', path.stem)}_{hashlib.sha256(data).hexdigest()[:8]}.png"
@@ -317,8 +302,28 @@ def apply_options(workflow: Workflow, options: argparse.Namespace, checkpoints: 
             workflow.set_widget(node_type, widget, value)
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Check what is known without ComfyUI, before it is started.
+
+    Raises:
+        WorkflowError: an option has a value that its node would refuse.
+    """
+    from paintsundo_models.video.files import VIDEO_FORMATS
+
+    _chosen_format(list(VIDEO_FORMATS), options)
+    if options.operation_steps is not None:
+        segment_count(options.operation_steps)
+    for name, value, most in (("--steps", options.steps, 1000), ("--seed", options.seed, SEED_MAX)):
+        least = 1 if name == "--steps" else 0
+        if value is not None and not least <= value <= most:
+            raise WorkflowError(f"{name} is {value}. It can be {least} to {most}.")
+
+
 def _format(workflow: Workflow, options: argparse.Namespace) -> str | None:
-    offered = combo_options(workflow.object_info, VIDEO, "format")
+    return _chosen_format(combo_options(workflow.object_info, VIDEO, "format"), options)
+
+
+def _chosen_format(offered: list[str], options: argparse.Namespace) -> str | None:
     wanted = options.format
     if wanted is None and options.output is not None:
         wanted = SUFFIX_FORMATS.get(options.output.suffix.lower())
@@ -351,7 +356,7 @@ def _describe(checkpoints: Checkpoints, is_fast: bool, is_cpu: bool) -> str:
 def _download(server: ComfyServer, results: list[Json], target: Path) -> list[Path]:
     """Download the video, or the pictures of a sequence into a folder."""
     target = unused_path(target)  # check again, because the run may have taken hours
-    if not target.suffix:
+    if not ending_of(target):
         return [server.client.download(result, target / result["filename"]) for result in results]
     return [server.client.download(results[0], target)]
 
@@ -360,21 +365,12 @@ def download_variants(
     server: ComfyServer, results: list[Json], target: Path, seeds: list[int]
 ) -> list[list[Path]]:
     """Download the videos of several variants, each under a name with its seed."""
-    videos = results_of_videos(results, target.suffix)
+    ending = ending_of(target)
+    videos = results_of_videos(results, ending)
     return [
-        _download(server, files, target.with_name(f"{target.stem}_seed{seed}{target.suffix}"))
+        _download(server, files, beside(target, f"_seed{seed}{ending}"))
         for files, seed in zip(videos, seeds, strict=True)
     ]
-
-
-def unused_path(path: Path) -> Path:
-    """Return `path`, or the first of path-2, path-3, ... that does not exist."""
-    number = 1
-    candidate = path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return candidate
 
 
 def _shown(files: list[Path]) -> Path:

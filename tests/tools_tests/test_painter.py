@@ -307,6 +307,8 @@ def run_paint(*arguments, **environment):
         (["--serve", "x.png"], "give one of PICTURE"),
         (["--what-is", "x.mp4", "x.png"], "give one of PICTURE"),
         (["no such.png"], "no file no such.png"),
+        (["a.png", "b.png"], "give one PICTURE; b.png is too much"),
+        (["a.png", "--no-such"], "unrecognized arguments: --no-such"),
         (["x.png", "--hold", "-1"], "'-1' is no number of seconds from 0 to 60"),
         (["x.png", "--duration", "0"], "'0' is no number of seconds up to 600"),
         (["x.png", "--pace", "fast"], "invalid choice: 'fast'"),
