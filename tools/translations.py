@@ -165,6 +165,8 @@ def main(argv: list[str]) -> int:
         sys.path.remove(str(ROOT))  # `import nodes` has to find ComfyUI's nodes.py
         english = english_texts(_schemas_of_the_pack())
         if options.mark:
+            for key in state_of(options.mark, english).stale:
+                print(f"{options.mark} is taken as up to date: {key}")
             mark(options.mark, english)
         states = {language: state_of(language, english) for language in LANGUAGES}
         for language, state in states.items():
