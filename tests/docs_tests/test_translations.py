@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from comfy_api.latest import io
 from paintsundo_pack.nodes import NODES
 
 from tools import translations
@@ -41,6 +42,24 @@ def test_no_text_has_signs_that_the_page_takes_for_its_own_syntax(language):
     texts = translations.translated_texts(language)
     shown = {key: text for key, text in texts.items() if not key.startswith(translations.PAGE)}
     assert {key for key, text in shown.items() if re.search(r"[{}@|]", text)} == set()
+
+
+@complete
+@LANGUAGES
+@pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.node_id)
+def test_help_page_names_the_inputs_as_the_node_does_with_their_defaults(language, schema):
+    texts = translations.translated_texts(language)
+    title, inputs, outputs = texts[f"{translations.PAGE}.{schema.node_id}"].split("\n## ")[:3]
+    key = f"nodeDefs.{schema.node_id}"
+    assert title.startswith(f"# {texts[f'{key}.display_name']}\n")
+    said = re.findall(r"^- \*\*(.+?)\*\*（`(\w+)`(.*)$", inputs, flags=re.MULTILINE)
+    wanted = [(texts[f"{key}.inputs.{item.id}.name"], item.id) for item in schema.inputs]
+    assert [(name, item) for name, item, _ in said] == wanted
+    assert len(re.findall(r"^- \*\*", outputs, flags=re.MULTILINE)) == len(schema.outputs)
+    for item, (_, _, text) in zip(schema.inputs, said, strict=True):
+        default = getattr(item, "default", None)
+        if default not in (None, "") and not isinstance(item, io.Boolean.Input):
+            assert f"`{default}`" in text, f"{item.id}: its default is {default}"
 
 
 def test_a_missing_a_changed_and_a_removed_text_are_found(tmp_path, monkeypatch):
