@@ -24,6 +24,7 @@ from ..paintsundo_models.video import pace as pacing
 from ..paintsundo_models.video import paper as papers
 from ..paintsundo_models.video.assembly import AssemblySettings, assemble
 from ..paintsundo_models.video.frames import RecordedFrames
+from ..paintsundo_models.video.metadata import metadata_texts
 from ..paintsundo_models.video.several import divide_segments
 from .choices import Choice, require_choice
 from .output_names import DEFAULT_PREFIX, clean_prefix
@@ -348,7 +349,7 @@ class AssembleVideo(io.ComfyNode):
             require_room_for_frames(count, largest.height, largest.width, NO_ROOM)
         metadata = {}
         if not args.disable_metadata:
-            metadata = video_files.metadata_texts(prompt, cls.hidden.extra_pnginfo)
+            metadata = metadata_texts(prompt, cls.hidden.extra_pnginfo)
         has_picture = setting_at_source(
             "keyframes", ARRANGE, "include_finished", node_id, prompt, passing=PAIRS
         )

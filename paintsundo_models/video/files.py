@@ -5,7 +5,6 @@ to ffmpeg one at a time as 8-bit RGB. A file or folder gets its name only when i
 Every video and every frame of a sequence says what it is (see `mark`).
 """
 
-import json
 import re
 import shutil
 import subprocess
@@ -148,22 +147,6 @@ VIDEO_FORMATS = {
     PNG_SEQUENCE: VideoFormat(""),
 }
 """All formats by name; the first is the default."""
-
-
-def metadata_texts(prompt: object | None, extra_pnginfo: dict | None) -> dict[str, str]:
-    """Return the workflow (and what else the page sends) and the prompt as JSON texts under the names it looks for.
-
-    The texts are ASCII. Braces inside strings are written as escapes: the page finds the end of the JSON in a WebM
-    by counting braces, and an odd one in somebody's prompt would hide the workflow. NaN, which JSON lacks, is null.
-    """
-    entries = {**(extra_pnginfo or {}), **({"prompt": prompt} if prompt else {})}
-    return {name: _json_text(value) for name, value in entries.items()}
-
-
-def _json_text(value: object) -> str:
-    plain = json.loads(json.dumps(value), parse_constant=lambda _: None)
-    strings = r'"(?:[^"\\]|\\.)*"'
-    return re.sub(strings, lambda s: s[0].replace("{", r"\u007b").replace("}", r"\u007d"), json.dumps(plain))
 
 
 def _ffmetadata(metadata: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models.video import files as video_files
+from paintsundo_pack.paintsundo_models.video.metadata import metadata_texts
 from PIL import Image
 
 from tools import make_blueprint, painter
@@ -353,7 +354,7 @@ def test_dropping_the_video_on_the_page_opens_its_graph(painted, page):
 )
 def test_page_finds_the_graph_beside_what_the_file_says_of_itself(page, tmp_path, video_format, mime):
     converted = open_workflow(page, ROOT / "example_workflows" / "paintsundo_default.json")
-    metadata = video_files.metadata_texts(converted["output"], {"workflow": converted["workflow"]})
+    metadata = metadata_texts(converted["output"], {"workflow": converted["workflow"]})
     frames = torch.rand(2, 64, 80, 3)
     if video_format == video_files.PNG_SEQUENCE:
         names = video_files.save_png_sequence(frames, tmp_path / "frames", metadata)

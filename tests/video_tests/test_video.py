@@ -10,6 +10,7 @@ import pytest
 import torch
 from paintsundo_pack.paintsundo_models.errors import VideoEncodingError
 from paintsundo_pack.paintsundo_models.video import files as video_files
+from paintsundo_pack.paintsundo_models.video.metadata import metadata_texts
 from PIL import Image
 
 FPS = Fraction(4)
@@ -36,7 +37,7 @@ def frames():
 
 @pytest.fixture(scope="module")
 def metadata():
-    return video_files.metadata_texts({"1": {"class_type": "X"}}, {"workflow": WORKFLOW})
+    return metadata_texts({"1": {"class_type": "X"}}, {"workflow": WORKFLOW})
 
 
 def ffmpeg_facts(path):
