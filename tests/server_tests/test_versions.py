@@ -2,11 +2,13 @@
 
 import io
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
+from tools.painter import DEMO_NAME
 from tools.variants import variants_sheet
 
 SIDE = 64
@@ -195,3 +197,45 @@ def test_sheet_of_all_variants_comes_from_the_keyframes_alone(server, tmp_path):
     with Image.open(sheet) as image:
         assert image.width > 2 * SIDE
         assert image.height > 2 * SIDE
+
+
+def test_video_passes_through_an_own_drawing(server):
+    """With the demo, because seeded weights paint noise: the frame at the drawing's place is the drawing."""
+    with Image.open(Path(__file__).resolve().parents[2] / "docs" / "pictures" / "house.png") as file:
+        house = file.convert("RGB").resize((128, 192))
+    edges = ImageOps.autocontrast(ImageOps.invert(house.convert("L").filter(ImageFilter.FIND_EDGES)))
+    # Without its outermost pixels, in which the filter finds no edges.
+    drawing = edges.point(lambda grey: 255 if grey > 200 else grey).crop((2, 2, 126, 190)).resize((128, 192))
+    names = {}
+    for name, picture in (("house", house), ("lines", drawing)):
+        data = io.BytesIO()
+        picture.save(data, "PNG")
+        names[name] = server.client.upload_image(data.getvalue(), f"{name}_128.png")
+    prompt = chain(
+        ["load_house", 0],
+        steps="400, 990",
+        prefix="own/painting",
+        load_house=("LoadImage", {"image": names["house"]}),
+        load_lines=("LoadImage", {"image": names["lines"]}),
+        merged=(
+            "PaintsUndoMergeKeyframes",
+            {
+                **{"keyframes": ["keyframes", 0], "operation_steps": ["keyframes", 1]},
+                **{"own_keyframes": ["load_lines", 0], "own_operation_steps": "800"},
+            },
+        ),
+    )
+    for loader in ("single", "multi"):
+        prompt[loader]["inputs"]["checkpoint"] = DEMO_NAME
+    prompt["keyframes"]["inputs"].update(width=0, height=0, steps=6)
+    prompt["segments"]["inputs"].update(steps=6, resolution="nearest trained size")
+    prompt["pairs"]["inputs"]["keyframes"] = prompt["video"]["inputs"]["keyframes"] = ["merged", 0]
+    prompt["video"]["inputs"]["trim"] = "shared ends once"
+    del prompt["arranged"]
+    (frames,) = videos(server, prompt).values()
+    assert len(frames) == 2 * FRAMES - 1
+    wanted = np.asarray(drawing.convert("RGB")).astype(int)
+    away = [float(np.abs(frame - wanted).mean()) for frame in frames]
+    assert away[FRAMES - 1] == min(away)
+    assert away[FRAMES - 1] < 5, "levels of 255 on average: what the video VAE costs"
+    assert min(away[0], away[-1]) > 4 * away[FRAMES - 1], "before and after it the picture is another one"
