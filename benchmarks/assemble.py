@@ -96,7 +96,7 @@ def assemble_one(case: Case) -> Figures:
     from paintsundo_models.pictures.resizing import resize_and_center_crop
     from paintsundo_models.video import files
     from paintsundo_models.video.assembly import AssemblySettings, assemble
-    from paintsundo_models.video.frames import RecordedFrames, as_frames
+    from paintsundo_models.video.frames import RecordedFrames, TimedFrames
     from paintsundo_models.video.timeline import frame_rate
 
     generator = torch.Generator().manual_seed(1)
@@ -116,7 +116,7 @@ def assemble_one(case: Case) -> Figures:
         settings = AssemblySettings(rate, longest_side=max(case.finished or case.segment))
         frames = assemble(segments, settings, finished=finished).played
         if case.frames:
-            frames = as_frames(torch.stack([frames[-i] for i in range(case.frames, 0, -1)]))
+            frames = TimedFrames(frames, range(len(frames) - case.frames, len(frames)))
         if case.is_connected:
             frames = RecordedFrames(frames)
         files.encode_video(frames, Path(folder, "video.mp4"), rate, next(iter(files.VIDEO_FORMATS)))
