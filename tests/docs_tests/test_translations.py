@@ -14,6 +14,7 @@ from tools import translations
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMAS = [node.define_schema() for node in NODES]
 FILES = sorted((ROOT / "locales").rglob("*.json"))
+READMES = {"zh": "README.zh-CN.md", "ja": "README.ja.md"}
 LANGUAGES = pytest.mark.parametrize("language", translations.LANGUAGES)
 
 # Whoever changes an English text need not know Chinese and Japanese: translations follow before a release.
@@ -60,6 +61,25 @@ def test_help_page_names_the_inputs_as_the_node_does_with_their_defaults(languag
         default = getattr(item, "default", None)
         if default not in (None, "") and not isinstance(item, io.Boolean.Input):
             assert f"`{default}`" in text, f"{item.id}: its default is {default}"
+
+
+@complete
+@pytest.mark.parametrize("language", READMES)
+def test_readme_has_the_pictures_nodes_workflows_and_downloads_of_the_english_one(language):
+    english, text = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", READMES[language]))
+    for shared in (
+        r"^!\[.*?\](\(.+?\))$",
+        r"^\| .+?[(（]`(PaintsUndo\w+)`[)）] \|",
+        r"^\| `(paintsundo_\w+)` \|",
+        r"^hf .+$",
+    ):
+        assert sorted(re.findall(shared, text, re.MULTILINE)) == sorted(
+            re.findall(shared, english, re.MULTILINE)
+        )
+    names = dict(re.findall(r"^\| (.+?) ?[(（]`(PaintsUndo\w+)`[)）] \|", text, re.MULTILINE))
+    texts = translations.translated_texts(language)
+    for name, node in names.items():
+        assert texts[f"nodeDefs.{node}.display_name"] == name
 
 
 def test_a_missing_a_changed_and_a_removed_text_are_found(tmp_path, monkeypatch):
