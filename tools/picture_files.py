@@ -53,7 +53,7 @@ def in_srgb(image: "Image", note: Note) -> "Image":
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = source.profile.xcolor_space.strip()
+        space = source.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]  declared as a file
         if image.mode in ("P", "PA", "RGBa", "La") or (image.mode == "L" and space == "RGB"):
             image = image.convert("RGBA" if image.mode != "L" else "RGB")
         alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None

@@ -53,7 +53,7 @@ def load_picture(
                 raise
             with cut_files_allowed():
                 picture = _opened(path, longest_side_px, note)
-            if all(low == high for low, high in picture.getextrema()):  # not one pixel of it could be read
+            if len(picture.getcolors(1) or []) == 1:  # not one pixel of it could be read
                 raise
             note(f"It is damaged or cut short ({error}); what can be read of it is used.")
             return picture
