@@ -24,10 +24,17 @@ def unfold_time(x: Tensor, frames: int) -> Tensor:
 def frames_as_sheet(x: Tensor, blank: float = 0.0) -> Tensor:
     """Lay the frames of a video side by side, row by row: (B, C, T, H, W) -> (B, C, rows * H, columns * W).
 
-    There are as many columns as make the sheet nearly square; what is left of the last row is filled with `blank`.
+    There are as many columns as make the sheet nearly square and leave little of its last row empty; that is filled with
+    `blank`.
     """
     frames, height, width = x.shape[2:]
-    columns = min(frames, max(1, round(math.sqrt(frames * height / width))))
+
+    def cost(columns: int) -> float:
+        rows = math.ceil(frames / columns)
+        empty = 1 - frames / (rows * columns)
+        return abs(math.log(columns * width / (rows * height))) + 2 * empty
+
+    columns = min(range(1, frames + 1), key=cost)
     rows = math.ceil(frames / columns)
     padded = F.pad(x, (0, 0, 0, 0, 0, rows * columns - frames), value=blank)
     return rearrange(padded, "b c (r n) h w -> b c (r h) (n w)", n=columns)
