@@ -51,6 +51,7 @@ def load_multi_frame(path: str | os.PathLike, weight_dtype: str = "default") -> 
     checkpoint = read_checkpoint(path, MULTI_FRAME)
     dtype = WEIGHT_DTYPES[weight_dtype]
     model = multi_frame_model(checkpoint, dtype)
+    setattr(model.model, SOURCE, [checkpoint_identity(checkpoint.path), dtype])
     remember_loader(model, reload_multi_frame_model, str(path), dtype)
     return MultiFrameObjects(
         model,
@@ -118,7 +119,6 @@ def multi_frame_model(
             unet, projection, params, projection_params, checkpoint.path, dtype, disable_dynamic
         )
     set_preview_colours(patcher, detection.preview_colours(checkpoint.configs["vae"]))
-    setattr(patcher.model, SOURCE, [checkpoint_identity(checkpoint.path), dtype])
     return patcher
 
 
