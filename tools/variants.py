@@ -14,6 +14,7 @@ from .workflow import Workflow
 VARIANTS, KEYFRAMES, PAIRS = "PaintsUndoVariants", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
 KEYFRAMES_OUTPUT, STEPS_OUTPUT = 0, 1
 SHEET_PX = 256  # longer side of a keyframe in the sheet
+TITLE = "Seed · operation step"
 
 
 def add_variants(workflow: Workflow, seed: int, count: int) -> list[int]:
@@ -66,11 +67,11 @@ def variants_sheet(
                 tile = image.convert("RGB")
             tile.thumbnail((SHEET_PX, SHEET_PX), Image.Resampling.LANCZOS)
             tiles.append(tile)
-            labels.append(f"seed {seed}, step {steps[place]}")
+            labels.append(f"{seed} · {steps[place]}")
     texts = PngInfo()
     add_png_texts(texts, BY_MODELS)
     target.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(tiles, labels, columns=len(chosen), size=OWN_SIZE).save(target, pnginfo=texts)
+    draw_sheet(tiles, labels, TITLE, len(chosen), OWN_SIZE).save(target, pnginfo=texts)
     return target
 
 
