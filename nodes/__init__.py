@@ -4,17 +4,17 @@ from comfy_api.latest import ComfyExtension, io
 
 from .arrange_keyframes import ArrangeKeyframes, KeyframePairs
 from .assemble_video import AssembleVideo
-from .change_mask import ChangeMask
 from .download_models import Download
-from .full_size import FullSize
+from .draw_stage_sheet import StageSheet
+from .enlarge_frames import FullSize
 from .interpolate_keyframes import Interpolate, InterpolationConditioning
 from .join_segments import JoinSegments
 from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
+from .mask_changes import ChangeMask
 from .merge_keyframes import MergeKeyframes
 from .multi_frame_sampling import DDIMSampler, Guidance, TemporalWindowNode, TrailingScheduler
 from .plan_steps import PlanSteps
 from .predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
-from .stage_sheet import StageSheet
 from .tag_picture import Tagger
 from .variants import Variants
 

@@ -7,8 +7,8 @@ import torch
 from comfy_api.latest._io import HiddenHolder
 from paintsundo_pack.nodes.arrange_keyframes import ArrangeKeyframes, KeyframePairs
 from paintsundo_pack.nodes.assemble_video import AssembleVideo
-from paintsundo_pack.nodes.change_mask import ChangeMask
-from paintsundo_pack.nodes.full_size import FullSize
+from paintsundo_pack.nodes.enlarge_frames import FullSize
+from paintsundo_pack.nodes.mask_changes import ChangeMask
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
 from paintsundo_pack.paintsundo_models.errors import OverflowedNumbersError
 from paintsundo_pack.paintsundo_models.host.objects import MultiFrameObjects, Prompts, SingleFrameObjects

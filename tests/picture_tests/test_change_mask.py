@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from paintsundo_pack.nodes.change_mask import ChangeMask
+from paintsundo_pack.nodes.mask_changes import ChangeMask
 from paintsundo_pack.paintsundo_models.pictures.change_mask import change_masks
 
 from training.scenes import Painting

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_api.latest import io
-from paintsundo_pack.nodes.stage_sheet import GIVEN, StageSheet
+from paintsundo_pack.nodes.draw_stage_sheet import GIVEN, StageSheet
 from paintsundo_pack.paintsundo_models.pictures import fonts, stage_sheet
 from paintsundo_pack.paintsundo_models.pictures.stage_sheet import draw_sheet, step_labels, wrap
 from PIL import Image

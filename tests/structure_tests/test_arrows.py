@@ -104,6 +104,13 @@ def test_arrows_between_rooms_run_one_way(file):
     assert reached <= ARROWS[room(file)]
 
 
+def test_names_of_node_files_say_their_layer():
+    """A name that both layers use sends a stranger to the wrong file."""
+    nodes = {file.stem for file in (ROOT / "nodes").glob("*.py")} - {"__init__"}
+    assert not nodes & {room(file) for file in MODEL_FILES}
+    assert not nodes & {file.stem for file in MODEL_FILES}
+
+
 def test_no_circle():
     arrows = {file: set(imported_modules(file)) for file in PACK}
     while leaves := [file for file, targets in arrows.items() if not targets & arrows.keys()]:

@@ -3,7 +3,7 @@
 import comfy.model_management
 import pytest
 import torch
-from paintsundo_pack.nodes.full_size import FullSize
+from paintsundo_pack.nodes.enlarge_frames import FullSize
 from paintsundo_pack.paintsundo_models.host.graph import connected_outputs, is_output_wanted
 from paintsundo_pack.paintsundo_models.host.upscaling import upscale
 from paintsundo_pack.paintsundo_models.pictures.resizing import resize_and_center_crop
