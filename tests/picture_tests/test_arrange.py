@@ -80,21 +80,24 @@ def test_arrange_several_finished_pictures_raise():
 
 def test_pairs_are_neighbours_with_rising_seeds():
     keyframes = torch.rand(8, 4, 5, 3)
-    starts, ends, seeds = KeyframePairs.execute(keyframes=keyframes, seed=123).result
+    starts, ends, seeds, *_, passed_on = KeyframePairs.execute(keyframes=keyframes, seed=123).result
     assert len(starts) == len(ends) == 7
     assert seeds == [123, 124, 125, 126, 127, 128, 129]
     assert torch.equal(torch.cat(starts), keyframes[:-1])
     assert torch.equal(torch.cat(ends), keyframes[1:])
     assert {tuple(picture.shape) for picture in starts + ends} == {(1, 4, 5, 3)}
+    assert torch.equal(passed_on, keyframes)
 
 
 def test_pairs_seed_wraps_at_64_bit():
-    *_, seeds = KeyframePairs.execute(keyframes=torch.rand(4, 4, 4, 3), seed=2**64 - 2).result
+    seeds = KeyframePairs.execute(keyframes=torch.rand(4, 4, 4, 3), seed=2**64 - 2).result[2]
     assert seeds == [2**64 - 2, 2**64 - 1, 0]
 
 
 def test_pairs_outputs_are_lists_for_the_host():
-    assert all(output.is_output_list for output in KeyframePairs.define_schema().outputs)
+    *per_pair, keyframes = KeyframePairs.define_schema().outputs
+    assert all(output.is_output_list for output in per_pair)
+    assert not keyframes.is_output_list, "one batch: what Assemble Painting Video makes one video of"
 
 
 def test_pairs_of_one_keyframe_raise():
