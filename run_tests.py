@@ -91,6 +91,8 @@ def run_checks(options: argparse.Namespace, pytest_options: list[str]) -> int:
     installation = ensure_installation(ROOT, for_tests=True)
     steps = plan_checks(options, pytest_options, str(installation.python), str(type_settings(installation)))
     environment = {
+        # Two servers with as many threads each as there are cores wait for one another at every step.
+        "OMP_NUM_THREADS": "1",
         **os.environ,
         "COMFYUI_PATH": str(installation.comfyui),
         "COMFYUI_PYTHON": str(installation.python),
