@@ -1,4 +1,4 @@
-"""The workflow paintsundo_redo: a picture undone to a sketch, finished by an SD 1.5 checkpoint, and undone again."""
+"""The workflows that finish a picture another way: paintsundo_redo from a sketch, paintsundo_touch_up only where it changed."""
 
 import importlib.util
 import io
@@ -12,7 +12,8 @@ from tools import painter
 from tools.workflow import Workflow
 
 ROOT = Path(__file__).resolve().parents[2]
-FILE = ROOT / "example_workflows" / "paintsundo_redo.json"
+REDO = ROOT / "example_workflows" / "paintsundo_redo.json"
+TOUCH_UP = REDO.with_name("paintsundo_touch_up.json")
 SIDE = 64
 
 
@@ -30,7 +31,7 @@ def sd15(server):
 def test_new_picture_gets_a_painting_video_of_its_own_and_no_controlnet_is_needed(server, sd15):
     data = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), (40, 200, 40)).save(data, "PNG")
-    workflow = Workflow.load(FILE, server.client.object_info())
+    workflow = Workflow.load(REDO, server.client.object_info())
     for node_type, widget, value in (
         ("LoadImage", "image", server.client.upload_image(data.getvalue(), "to_redo.png")),
         ("PaintsUndoPredictKeyframe", "steps", 1),
@@ -59,3 +60,34 @@ def test_new_picture_gets_a_painting_video_of_its_own_and_no_controlnet_is_neede
     )
     assert first.min() == 255, "the video begins with the white canvas"
     assert np.abs(last.astype(int) - sd15).max() <= 1, "and ends with the picture that SD 1.5 made"
+
+
+def test_only_what_the_stage_added_is_painted_anew(server, sd15):
+    """The seeded model's stage is another picture, so a high threshold decides what counts as added."""
+    pixels = np.random.default_rng(3).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    workflow = Workflow.load(TOUCH_UP, server.client.object_info())
+    for node_type, widget, value in (
+        ("LoadImage", "image", server.client.upload_image(data.getvalue(), "to_touch_up.png")),
+        ("PaintsUndoPredictKeyframe", "steps", 1),
+        ("PaintsUndoPredictKeyframe", "width", SIDE),
+        ("PaintsUndoPredictKeyframe", "height", SIDE),
+        ("PaintsUndoChangeMask", "threshold", 0.5),
+        ("PaintsUndoChangeMask", "softness", 0),
+        ("KSampler", "steps", 1),
+        ("KSampler", "denoise", 1.0),
+    ):
+        workflow.set_widget(node_type, widget, value)
+    outputs = server.client.run(workflow.to_prompt(), workflow.graph)
+
+    def shown(node_type):
+        ((node,),) = [workflow.nodes_of_type(node_type)]
+        (file,) = outputs[str(node["id"])]["images"]
+        return np.asarray(Image.open(io.BytesIO(server.client.view(file))).convert("RGB"))
+
+    is_redone = shown("PreviewImage")[..., 0] > 127
+    result = shown("SaveImage")
+    assert 0.05 < is_redone.mean() < 0.95, "a part of the picture"
+    assert (result[~is_redone] == pixels[~is_redone]).all(), "the rest stays to the bit"
+    assert np.abs(result[is_redone].astype(int) - sd15).max() <= 1, "and the part is what SD 1.5 made"
