@@ -1,8 +1,8 @@
-"""The stages from finished segments to the frames of the video as played, put together in one place.
+"""Put the stages together that lead from finished segments to the frames of the video as played.
 
-Three groups, in this order: what the frames look like (in undo order, by index), when each is shown (positions among
-them), and what is laid on the played video. Each stage takes `Frames` or positions and gives the same, so that a
-frame exists only while it is encoded.
+The stages come in three groups: what the frames look like (in undo order, by index), when each frame is shown
+(positions among the frames), and what is laid on the played video. Each stage takes and returns `Frames` or positions,
+so that a frame exists only while it is encoded.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from .timeline import (
 
 @dataclass(frozen=True)
 class AssemblySettings:
-    """What is chosen for the frames of a video; how they are stored in a file is not part of it.
+    """Settings of the frames of a video; the settings of the file are not among them.
 
     Attributes:
         rate: frames a second.
@@ -65,13 +65,13 @@ class AssemblySettings:
 
     @property
     def timing(self) -> Timing:
-        """The part of the choices that says when each frame is shown."""
+        """Return the settings that decide when each frame is shown."""
         return Timing(self.rate, self.pace, self.duration, self.loop, self.hold_first, self.hold_last)
 
 
 @dataclass(frozen=True)
 class AssembledVideo:
-    """A video of which no frame is made yet.
+    """A video whose frames are made only when they are asked for.
 
     Attributes:
         played: the frames as played.
@@ -87,7 +87,7 @@ class AssembledVideo:
 
     @property
     def picture(self) -> Tensor:
-        """The finished picture, (H, W, 3) in [0, 1]; stands for the video where one picture is shown."""
+        """Return the finished picture, (H, W, 3) in [0, 1], for places where one picture represents the video."""
         return self.painted[0]
 
 
@@ -97,7 +97,7 @@ def assemble(
     keyframes: Tensor | None = None,
     finished: Tensor | None = None,
 ) -> AssembledVideo:
-    """Put the stages of a video together.
+    """Build a video from segments; no frame is made yet.
 
     Args:
         segments: in undo order, see `timeline.join_segments`.

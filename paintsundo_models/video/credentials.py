@@ -1,6 +1,7 @@
 """Content Credentials (C2PA) with the user's own key: the statement of a file, signed, for those who have a certificate.
 
-Off unless two environment variables name a certificate and a key; paths in a workflow would travel with it. Needs the
+Signing is off unless two environment variables name a certificate and a key. They are no widgets, because a workflow
+that is passed on would contain the paths. Needs the
 package c2pa-python, which nothing else of the pack uses. WebM cannot hold Content Credentials.
 """
 
@@ -23,7 +24,7 @@ SIGNED_ENDINGS = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png"}
 
 @dataclass(frozen=True)
 class SigningKey:
-    """What a file is signed with.
+    """The certificate and the key that sign a file.
 
     Attributes:
         certificate: file of the certificate and those above it, in PEM, the signer's own first.
@@ -37,7 +38,7 @@ class SigningKey:
 
 
 def signing_key() -> SigningKey | None:
-    """Return what the environment names; None where it names nothing.
+    """Return the key that the environment names, or None if it names none.
 
     Raises:
         VideoEncodingError: only one of the two files is named, one is not there, the algorithm is unknown, or the

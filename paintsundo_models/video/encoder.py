@@ -1,4 +1,4 @@
-"""The ffmpeg process: pictures go in through a pipe, its words come out, and it can be cancelled while it hangs."""
+"""The ffmpeg process: pictures go in through a pipe, its messages come out, and it can be cancelled while it hangs."""
 
 import contextlib
 import os

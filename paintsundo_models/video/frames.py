@@ -104,7 +104,7 @@ class MappedFrames(Frames):
 
 
 class TimedFrames(Frames):
-    """The frames of a sequence at other times: which one is shown, or which two are blended, at each place.
+    """The frames of a sequence in another timing: each place shows one frame, or a blend of two neighbours.
 
     The last two frames of the source are kept, so that one that stands still, or is blended with its two neighbours in
     turn, is made once.

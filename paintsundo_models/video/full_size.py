@@ -1,6 +1,6 @@
-"""The frames of a video at the size of the finished picture, and with that picture itself as their end.
+"""Enlarge the frames of a video to the size of the finished picture, and let the video end with exactly that picture.
 
-See `picture_detail` for how a frame becomes larger. Here: which part of the picture the frames show, how large they
+`picture_detail` enlarges a single frame. This module decides which part of the picture the frames show, how large they
 become, and how the last frames pass into the picture, so that nothing jumps.
 """
 

@@ -1,6 +1,6 @@
-"""What every file of ours says of itself, in forms that machines read: a plain sentence and IPTC's digital source type.
+"""The statement in every saved file that its content is AI-made: a plain sentence and IPTC's digital source type.
 
-A painting video looks like the recording of a person at work, and it is none. So the files say it, independent of the
+A painting video looks like the recording of a person at work, but it is not one. So every file states this, independent of the
 workflow inside them: MP4 by metadata keys and XMP, WebM by tags, GIF by a comment and XMP, PNG by texts and XMP.
 Standard library only: the command that reads the statement back runs without the host.
 
@@ -29,7 +29,7 @@ XMP_BOX_ID = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC")
 
 @dataclass(frozen=True)
 class Statement:
-    """What a file says of itself.
+    """The statement of one file.
 
     Attributes:
         source_type: address of IPTC's digital source type.
@@ -78,7 +78,7 @@ def add_png_texts(texts: "PngInfo", statement: Statement) -> None:
 
 
 def complete_file(path: Path, statement: Statement) -> None:
-    """Put what ffmpeg cannot write into a whole MP4 or GIF file; other files stay as they are.
+    """Add to a finished MP4 or GIF file what ffmpeg cannot write; other files stay as they are.
 
     Raises:
         ValueError: a file that ends in .gif is none.

@@ -1,4 +1,4 @@
-"""The texts in a saved file from which the page opens its graph again; nothing in them can cost the video."""
+"""The texts in a saved file from which the page opens its graph again; nothing in them can prevent the video from being saved."""
 
 import json
 import logging

@@ -1,6 +1,6 @@
-"""What a video can say to people who watch it: a card after its end, or a note in the corner of every frame.
+"""Tell people who watch a video that it is AI-made: by a card at its end, or by a note in the corner of every frame.
 
-Both are off unless chosen. What machines read is in every file (`mark`).
+Both are off by default. The statement for programs is in every file (see `mark`).
 """
 
 from fractions import Fraction
@@ -31,7 +31,7 @@ _SMALLEST_PX = 8  # letters under this are no longer readable
 
 
 def with_notice(frames: Frames, notice: str, rate: Fraction) -> Frames:
-    """Lay a notice on the frames as played.
+    """Add the chosen notice to the frames as played.
 
     Args:
         frames: as played.
@@ -88,7 +88,7 @@ def corner_plate(height: int, width: int) -> Tensor:
 
 
 def _lay_in_corner(frame: Tensor, plate: Tensor) -> Tensor:
-    """Put the plate into the lower left corner of a copy: the ground lets the frame through, the letters do not."""
+    """Put the plate into the lower left corner of a copy of the frame; its background is translucent, its letters are opaque."""
     high, wide = plate.shape[:2]
     frame = frame.clone()
     corner = frame[-high:, :wide]

@@ -84,7 +84,7 @@ def check_timing(timing: Timing) -> None:
 
 
 def _frames_of_one_way(timing: Timing) -> int:
-    """How many frames of a given duration run from the first frame to the last one, both included."""
+    """Return how many frames of a given duration run from the first frame to the last, both included."""
     count = hold_frames(timing.duration, timing.rate)
     count -= hold_frames(timing.hold_first, timing.rate) + hold_frames(timing.hold_last, timing.rate)
     if timing.loop == LOOP_REWIND:
@@ -145,7 +145,7 @@ def timetable(frames: int, timing: Timing, changes: Sequence[float] = ()) -> lis
 
 
 def _times(changes: Sequence[float]) -> list[float]:
-    """Time from each frame to the next, in any unit; none where nothing is seen to change."""
+    """Return the time from each frame to the next, in any unit; 0 where nothing visible changes."""
     moving = sum(change > 0 for change in changes)
     if not moving:
         return [1.0] * len(changes)
@@ -171,6 +171,6 @@ def _positions(moments: Sequence[float], count: int, eases: bool) -> list[float]
 
 
 def _eased(part: float) -> float:
-    """How far the painting is after this part of its time: slower at both ends, never standing still."""
+    """Return how far the painting is after this part of its time: slower at both ends, never standing still."""
     smooth = part * part * (3 - 2 * part)
     return _EASE_SLOWEST * part + (1 - _EASE_SLOWEST) * smooth

@@ -25,7 +25,7 @@ _NOISE = 1e-4  # variance that the picture always has: where it is flat, the tra
 
 
 def blurred(planes: Tensor, sigma: float) -> Tensor:
-    """Blur planes (..., H, W) by a Gaussian; the border's pixels go on outwards."""
+    """Blur planes (..., H, W) by a Gaussian; pixels outside the image repeat those of the border."""
     if sigma == 0:
         return planes
     radius = max(1, round(4 * sigma))
@@ -46,7 +46,7 @@ def blurred(planes: Tensor, sigma: float) -> Tensor:
 
 
 def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix products of every pixel: (i, k, H, W) and (k, j, H, W) -> (i, j, H, W)."""
+    """Multiply the matrices of every pixel: (i, k, H, W) and (k, j, H, W) -> (i, j, H, W)."""
     result = a[:, :1] * b[:1]
     for k in range(1, a.shape[1]):
         result.addcmul_(a[:, k : k + 1], b[k : k + 1])
@@ -54,7 +54,7 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _inverse(matrices: Tensor) -> Tensor:
-    """Inverses of every pixel's symmetric 3x3 matrix, (3, 3, H, W)."""
+    """Invert every pixel's symmetric 3x3 matrix, (3, 3, H, W)."""
     ((a, b, c), (_, d, e), (_, _, f)) = matrices
     first, second, third = d * f - e * e, c * e - b * f, b * e - c * d
     fourth, fifth, sixth = a * f - c * c, b * c - a * e, a * d - b * b
@@ -97,7 +97,7 @@ class _SmallPicture:
         return transform, explained, variance
 
     def misfit(self, frame: Tensor) -> float:
-        """How much of a frame's variance no transform explains, mean of the pixels."""
+        """Return how much of a frame's variance no transform explains, as the mean over the pixels."""
         _, explained, variance = self.fit(frame)
         return float((variance - explained).mean())
 

@@ -1,4 +1,4 @@
-"""Which segments of a list belong to which video, where one run of the graph made several paintings."""
+"""Divide a list of segments among videos, if one run of the graph made several paintings."""
 
 from collections.abc import Sequence
 

@@ -63,7 +63,7 @@ def _full_disk_said(parent: Path) -> Iterator[None]:
 
 
 def full_disk(folder: Path) -> str:
-    """Say that there is no room, with what is left."""
+    """Return the message for a full disk, with the room that is left."""
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(folder).free
         return f"The disk of {folder} is full ({free / 1e6:.0f} MB are free). Make room there, and run again."
