@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if (
+    __name__ == "__main__"
+):  # only as a command: on the path of tests, the clone's nodes/ would hide ComfyUI's nodes.py
+    sys.path.insert(0, str(ROOT))
 
 from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
 

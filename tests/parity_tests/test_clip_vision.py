@@ -118,5 +118,5 @@ def test_load_names_misshaped_tensors(golden, weights):
 
 
 def test_load_of_another_model_says_so(golden):
-    with pytest.raises(UnsupportedCheckpointError, match="no CLIP vision model"):
+    with pytest.raises(UnsupportedCheckpointError, match="not a CLIP vision model"):
         build(golden.seeded("multi_frame.image_projection"), {})
