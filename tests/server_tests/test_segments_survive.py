@@ -50,10 +50,18 @@ def graph(names, reuse, steps=3):
 
 
 @pytest.fixture(scope="module")
-def pictures(base_directory):
+def own_base(base_directory, tmp_path_factory):
+    """A folder for this test alone, with the shared checkpoints: the shared server keeps segments too."""
+    folder = tmp_path_factory.mktemp("survive")
+    (folder / "models").symlink_to(base_directory / "models", target_is_directory=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(own_base):
     names = []
     for number, colour in enumerate(PICTURES):
-        folder = base_directory / "input"
+        folder = own_base / "input"
         folder.mkdir(exist_ok=True)
         Image.new("RGB", (64, 64), colour).save(folder / f"survive{number}.png")
         names.append(f"survive{number}.png")
@@ -66,23 +74,22 @@ def frames_of(server, outputs):
     ]
 
 
-def stored(base_directory):
-    return set((base_directory / "user" / "__paintsundo" / "segments").glob("*.safetensors"))
+def stored(folder):
+    return set((folder / "user" / "__paintsundo" / "segments").glob("*.safetensors"))
 
 
-def test_only_the_missing_segments_are_sampled_after_a_kill(start_server, base_directory, pictures):
-    others = stored(base_directory)  # of other tests, which share the folder
-    with start_server() as server:
+def test_only_the_missing_segments_are_sampled_after_a_kill(start_server, own_base, pictures):
+    with start_server(base_directory=own_base) as server:
         prompt_id = server.client.queue(graph(pictures, reuse=True, steps=8))
         assert prompt_id
         deadline = time.monotonic() + 120
-        while stored(base_directory) <= others and time.monotonic() < deadline:
+        while not stored(own_base) and time.monotonic() < deadline:
             time.sleep(0.05)
         server._process.kill()
-    finished = len(stored(base_directory) - others)
+    finished = len(stored(own_base))
     assert 1 <= finished < 3, "killed in the middle"
 
-    with start_server() as server:
+    with start_server(base_directory=own_base) as server:
         outputs = server.client.run(graph(pictures, reuse=True, steps=8), {})
         text = list(outputs["segments"]["text"])
         assert text == ["segment from an earlier run"] * finished + ["segment made now"] * (3 - finished)
