@@ -65,11 +65,23 @@ def sampling_key(
     """
     digest = hashlib.sha256()
     try:
-        _feed(digest, [VERSION, _machine(model), _patched(model), list(conditioning), dict(latent), sigmas])
+        read = [_read_by_the_model(entries) for entries in conditioning]
+        _feed(digest, [VERSION, _machine(model), _patched(model), read, dict(latent), sigmas])
         _feed(digest, [settings.seed, settings.cfg, settings.sampler_name, settings.scheduler])
     except UnidentifiedError:
         return None
     return digest.hexdigest()
+
+
+def _read_by_the_model(entries: Conditioning) -> list:
+    """Leave out the pooled output, which the model does not read.
+
+    Checkpoints without a text projection leave its weights to chance, so it differs from one start of ComfyUI to the next.
+    """
+    return [
+        [tokens, {name: value for name, value in values.items() if name != "pooled_output"}]
+        for tokens, values in entries
+    ]
 
 
 def _machine(model: comfy.model_patcher.ModelPatcher) -> list:

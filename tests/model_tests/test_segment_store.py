@@ -33,8 +33,9 @@ def store(tmp_path):
     return SegmentStore(tmp_path / "segments", 10_000_000)
 
 
-def key_of(model, scale=1.0, seed=5, cfg=2.0, sampler="euler", steps=2):
-    conditioning = [[torch.ones(1, 77, 48) * scale, {"paintsundo_fs": 3}]]
+def key_of(model, scale=1.0, seed=5, cfg=2.0, sampler="euler", steps=2, pooled=0.0):
+    values = {"paintsundo_fs": 3, "pooled_output": torch.full((1, 48), pooled)}
+    conditioning = [[torch.ones(1, 77, 48) * scale, values]]
     sigmas = torch.linspace(1, 0, steps + 1)
     settings = SamplerSettings(seed, steps, cfg, sampler, "simple")
     return sampling_key(
@@ -72,6 +73,7 @@ def test_key_changes_with_everything_that_changes_the_result(objects):
 def test_key_is_the_same_for_the_same(objects):
     assert key_of(objects.model) == key_of(objects.model.clone())
     assert key_of(with_lora(objects.model, 0.1)) == key_of(with_lora(objects.model, 0.1))
+    assert key_of(objects.model, pooled=1.0) == key_of(objects.model), "which no model of ours reads"
 
 
 def test_another_type_or_file_of_the_weights_has_another_key(seeded_checkpoints, tmp_path):
