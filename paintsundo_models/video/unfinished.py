@@ -30,10 +30,15 @@ def unfinished_folder(parent: Path) -> Iterator[Path]:
     clear_abandoned(parent)
     with _full_disk_said(parent):
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = FileLock(folder / _LOCK)
         try:
-            with FileLock(folder / _LOCK):
-                yield folder
+            with contextlib.suppress(
+                NotImplementedError
+            ):  # a network disk without locks; nothing is cleared there
+                lock.acquire()
+            yield folder
         finally:
+            lock.release()
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -42,7 +47,7 @@ def clear_abandoned(parent: Path) -> None:
     from filelock import FileLock, Timeout
 
     for folder in parent.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError, Timeout):
+        with contextlib.suppress(OSError, Timeout, NotImplementedError):
             if not folder.is_dir() or folder.is_symlink():
                 continue
             if time.time() - folder.stat().st_mtime < _NEW_SECONDS:
