@@ -25,7 +25,8 @@ from tools.pinned_comfyui import work_folder  # noqa: E402
 from tools.programs import PACKAGES, find_program, missing_libraries  # noqa: E402
 
 # Two processes halve the time of all tests. For a few tests one is faster: a second one first has to import ComfyUI.
-TWO_PROCESSES = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+# All tests of a file go to one process, because they share what the file sets up.
+TWO_PROCESSES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 DESCRIPTION = """\
 Without arguments: format, lint, types and all tests, as CI runs them.
@@ -164,7 +165,8 @@ def install_system_packages() -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with log.open("wb") as output:
         for arguments in (["update"], ["install", "-y", "--no-install-recommends", *missing]):
-            command = [*prefix, "apt-get", "-q", *arguments]
+            # A system that was just started may be installing updates of its own.
+            command = [*prefix, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments]
             code = subprocess.call(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
             )
