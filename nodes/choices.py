@@ -14,6 +14,8 @@ class _Options(list):
     runs (require_choice).
     """
 
+    __hash__ = object.__hash__  # newer ComfyUIs look for the type of every input in a dict
+
     def __ne__(self, other: object) -> bool:
         return not (isinstance(other, list) or other == io.Combo.io_type)
 

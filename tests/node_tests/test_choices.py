@@ -5,6 +5,7 @@ import asyncio
 import comfy.samplers
 import execution
 import pytest
+from comfy_api.latest import io
 from paintsundo_pack.nodes import NODES
 from paintsundo_pack.nodes.choices import Choice
 
@@ -76,6 +77,13 @@ def test_value_that_a_combo_lacks_is_one_error_at_its_own_input(errors_of, node,
         assert len(new) == 1  # those two are checked together with the times, so the host names all of them
     assert name in named
     assert all("res_2s" in text for *_, text in new)
+
+
+def test_type_of_a_combo_can_be_looked_up_in_a_dict():
+    """ComfyUI 0.33.0 does so with every input before a run; a plain list would end the run with a TypeError."""
+    kind = Choice("size", options=["a", "b"]).get_io_type()
+    assert kind not in {io.Combo.io_type: 0, io.Int.io_type: 0}
+    assert kind == ["a", "b"]
 
 
 @pytest.mark.parametrize(("node_id", "name"), SAMPLING)
