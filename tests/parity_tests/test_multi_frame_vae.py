@@ -140,12 +140,13 @@ def test_encode_and_decode_leave_their_inputs_alone(vae, small):
     assert torch.equal(latent, before[1])
 
 
-# about twice what rounding to this type costs: 11 and 8 bits of mantissa through some 60 layers
+# The bounds are 1.6 times the largest error of eight sets of seeded weights, each with the golden pictures, with noise and
+# with smooth pictures, decoded and encoded: 3.8e-3 in float16, 3.0e-2 in bfloat16. The golden weights have at most half of it.
 @pytest.mark.parametrize(
     ("dtype", "operations", "tolerance"),
     [
-        (torch.float16, comfy.ops.disable_weight_init, 5e-3),
-        (torch.bfloat16, comfy.ops.manual_cast, 3e-2),
+        (torch.float16, comfy.ops.disable_weight_init, 6e-3),
+        (torch.bfloat16, comfy.ops.manual_cast, 5e-2),
     ],
 )
 def test_half_precision_stays_close(vae, small, golden, dtype, operations, tolerance):

@@ -6,11 +6,11 @@ import node_helpers
 import numpy as np
 import pytest
 import torch
-from paintsundo_pack.paintsundo_models import loading, schedule
-from paintsundo_pack.paintsundo_models.host.multi_frame import FS
+from paintsundo_pack.paintsundo_models import loading, schedule, segments
 from paintsundo_pack.paintsundo_models.host.single_frame import OPERATION_STEP
 from paintsundo_pack.paintsundo_models.multi_frame.ddim import sample_ddim
 from paintsundo_pack.paintsundo_models.multi_frame.process import ScaledZeroSNRSampling
+from paintsundo_pack.paintsundo_models.pictures.sizes import OWN_SIZE
 
 RUN_TOLERANCE = 1e-3
 SCALE = 0.18215
@@ -46,10 +46,21 @@ def test_keyframes_sampled_by_the_host_equal_golden(seeded_checkpoints, golden):
 
 
 @torch.inference_mode()
-def test_segment_sampled_by_our_ddim_equals_golden(seeded_checkpoints, golden):
-    model, _, _, _ = loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")
+def test_segment_from_two_pictures_by_our_ddim_equals_golden(seeded_checkpoints, golden):
+    model, _, vae, clip_vision = loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")
     data = golden.golden("multi_frame_sampling")
-    steps = int(data["steps"])
+    start, end = golden.golden("multi_frame_vae")["images_bhwc_01"].split(1)
+    positive, negative, latent, vae_of_pictures = segments.interpolation_conditioning(
+        [[data["text_positive"], {}]],
+        [[data["text_negative"], {}]],
+        clip_vision,
+        vae,
+        start,
+        end,
+        int(data["fs"]),
+        OWN_SIZE,
+    )
+    assert golden.relative_error(positive[0][1]["concat_latent_image"] * SCALE, data["concat_cond"]) < 1e-5
     drawn = iter(data["step_noise"])
     sampler = comfy.samplers.KSAMPLER(
         lambda *args, **kwargs: sample_ddim(*args, **kwargs, noise_sampler=lambda *_: next(drawn))
@@ -57,20 +68,21 @@ def test_segment_sampled_by_our_ddim_equals_golden(seeded_checkpoints, golden):
     # The golden file starts behind the image projection, so its tokens stand in for the projected ones.
     contexts = iter([data["image_positive"], data["image_negative"]])
     model.model.diffusion_model.image_proj.forward = lambda tokens: next(contexts)
-    values = {"concat_latent_image": data["concat_cond"] / SCALE, FS: int(data["fs"])}
-    values["paintsundo_vision_tokens"] = torch.zeros(1, 2, 1, 1)
     latents = comfy.sample.sample_custom(
         model,
         data["noise"],
         float(data["cfg"]),
         sampler,
-        model.get_model_object("model_sampling").trailing_sigmas(steps),
-        with_values(data["text_positive"], values),
-        with_values(data["text_negative"], values),
-        torch.zeros_like(data["noise"]),
+        model.get_model_object("model_sampling").trailing_sigmas(int(data["steps"])),
+        positive,
+        negative,
+        latent["samples"],
     )
     assert golden.relative_error(latents * SCALE, data["latents_scaled"]) < RUN_TOLERANCE
     assert next(drawn, None) is None, "every step draws its noise once"
+    expected = ((data["frames_bcthw_m11"] + 1) / 2).clamp(0, 1).movedim(1, -1)
+    for decoded, bound in ((latents, RUN_TOLERANCE), (data["latents_scaled"] / SCALE, 1e-5)):
+        assert golden.relative_error(vae_of_pictures.decode(decoded), expected) < bound
 
 
 def test_single_frame_sigmas_equal_golden(seeded_checkpoints, golden):

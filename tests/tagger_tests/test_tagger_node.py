@@ -7,6 +7,7 @@ import torch
 from paintsundo_pack.nodes import tag_picture as node_file
 from paintsundo_pack.nodes.tag_picture import NONE_FOUND, Tagger, list_taggers
 from paintsundo_pack.paintsundo_models import errors
+from paintsundo_pack.paintsundo_models.pictures import wd14
 
 import nodes as host_nodes
 
@@ -46,17 +47,17 @@ def test_tagger_node_golden_picture_gives_the_golden_text(reference, tagger_path
 
 def test_tagger_node_batch_gives_one_text_a_picture(reference, tagger_path, folders):
     folders(paintsundo=tagger_path.parent)
+    wanted = {name: reference["cases"][1][name] for name in ("threshold", "character_threshold", "exclude")}
     wide = torch.nn.functional.pad(picture(reference, 0), (0, 0, 0, 0, 20, 20), value=1.0)
     tall = torch.nn.functional.pad(picture(reference, 1), (0, 0, 20, 20), value=1.0)
     (texts,) = Tagger.execute(
-        image=torch.cat([wide, tall, wide]),
-        tagger="golden-tagger.onnx",
-        threshold=0.35,
-        character_threshold=0.85,
-        exclude="solo, Smile",
+        image=torch.cat([wide, tall, wide]), tagger="golden-tagger.onnx", **wanted
     ).result
-    without_solo = reference["cases"][0]["text"].replace("solo, ", "")
-    assert texts == [without_solo, reference["cases"][1]["text"], without_solo]
+    tags = wd14.read_tags(tagger_path.with_suffix(".csv"))
+    of_wide = wd14.tags_to_text(tags, reference["tensors"]["probs_0"], **wanted)
+    of_tall = reference["cases"][1]["text"]
+    assert of_wide != of_tall
+    assert texts == [of_wide, of_tall, of_wide]
 
 
 def test_tagger_node_lists_only_onnx_files_with_a_tag_list(tagger_path, folders, tmp_path_factory):
