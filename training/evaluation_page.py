@@ -97,30 +97,28 @@ def page_text(results: Results) -> str:
         scaled = f"\n\n**Note.** Results of another size were scaled to the true state's: {'; '.join(results.resized)}."
     return f"""# How well the demo checkpoint paints
 
-{names}, measured on {len(results.keyframes)} pictures and {len(results.segments)} segments of the held-out seeds. {verdict}
+{names}, measured on {len(results.keyframes)} pictures and {len(results.segments)} segments that it was not trained on. {verdict}
 
 {ev.figure_table(results.figures)}
 
-This page and its pictures are written by one command, which ends with exit code 1 when a bar is missed:
+This command writes the page and its pictures. It ends with exit code 1 when a bar is missed:
 
 ```
 {results.command}
 ```
 
-Videos at the size of the picture are measured on [a page of their own](full_size.md).
-
-Measured on pages of their own: [videos at the size of the picture](full_size.md), and [how evenly a video changes](pace.md).
+Two more pages measure [videos at the size of the picture](full_size.md) and [how evenly a video changes](pace.md).
 
 ## How it is measured
 
-Through the pack's nodes: a ComfyUI with the pack is started on the CPU, pictures are uploaded, and what Save Image writes is compared. All widgets are at their defaults ({results.sampling}; no prompt for the keyframes); width and height are 0, so the checkpoint's own trained sizes are used.{scaled}
+The command starts a ComfyUI with the pack on the CPU, uploads pictures, runs the nodes, and compares the pictures that Save Image writes. All widgets keep their defaults ({results.sampling}; no prompt for the keyframes). Width and height are 0, so that the nodes choose among the sizes that the checkpoint was trained on.{scaled}
 
-The pictures are those of the procedural painter with the seeds from 0 on; the training uses seeds from `first_seed` in `training/demo.json` on. The painter knows the true state at each operation step. They are of the same kind as the training's pictures, so nothing here tells how other pictures fare.
+A program draws the pictures, stroke by stroke, so the true state at each operation step is known. Seed 0 draws the first one, seed 1 the second, and so on; the training begins at `first_seed` in `training/demo.json`. The pictures look like those of the training, so these figures do not say how well the demo paints other pictures.
 
-- **PSNR** of one picture counts {ev.PSNR_MOST:g} dB at most, so that a blank canvas that is met exactly does not carry the mean.
-- **Error** is the mean absolute difference in [0, 1]. Both pictures are blurred first (Gaussian, sigma {ev.BLUR_SIGMA_PX:g} pixels), unless a row or column says otherwise.
-- **Ink** is the share of pixels with a channel below {ev.INK_BELOW:g}. An equal share counts as not rising; the second number leaves those out. In the true states ink does not rise in {true_falls} of the neighbouring pairs.
-- **Segments** lie between two true states, of a lower step and of a higher one, in undo order. Segment n is of picture n, and the pairs of the default chain take turns. The cross-fade mixes the two given pictures evenly.
+- **PSNR** of a picture counts {ev.PSNR_MOST:g} dB at most. Otherwise a blank canvas that is exactly right would decide the mean.
+- **Error** is the mean absolute difference of pixels from 0 to 1. Both pictures are blurred first (Gaussian, sigma {ev.BLUR_SIGMA_PX:g} pixels), unless the row or column says "nothing blurred".
+- **Ink** is the share of pixels with a channel below {ev.INK_BELOW:g}. It should not rise from one keyframe to the next; "falls" does not count the pairs where it stays the same. In the true states it does not rise in {true_falls} of the pairs.
+- **Segments** go from the true state at a lower step to the one at a higher step. There is one for each picture, and the pairs of steps of the default chain take turns. The **cross-fade**, to compare with, blends the first picture evenly into the last.
 
 ## Keyframes by step
 
@@ -128,7 +126,7 @@ The pictures are those of the procedural painter with the seeds from 0 on; the t
 
 ![True states above, keyframes below, at six steps](pictures/demo_keyframes.png)
 
-The pictures with the lowest, the middle and the highest error (mean of the steps {", ".join(map(str, ev.MIDDLE_STEPS))}).
+The pictures with the lowest, the median and the highest error (mean of the steps {", ".join(map(str, ev.MIDDLE_STEPS))}).
 
 ## Segments by pair of steps
 
@@ -136,7 +134,7 @@ The pictures with the lowest, the middle and the highest error (mean of the step
 
 ![True states above, frames below, of three segments](pictures/demo_segments.png)
 
-The segments with the lowest, the middle and the highest error in comparison with the cross-fade's (the one minus the other).
+The segments that did best, at the median, and worst against the cross-fade (their error minus the cross-fade's).
 {_fast_section(results)}"""
 
 
@@ -146,7 +144,7 @@ def _fast_section(results: Results) -> str:
     return f"""
 ## What the fast workflow costs
 
-The first pictures and segments made again with the settings of `paintsundo_fast`: the mean PSNR against what the defaults make, and the mean absolute errors of both against the true states (nothing is blurred). The time is that of the sampling nodes with decoding and saving, in one run.
+The first pictures and segments were made again with the settings of `paintsundo_fast`. The table has the mean PSNR between both results, the mean absolute error of each against the true states (nothing blurred), and the time of sampling, decoding and saving, measured once.
 
 {ev.deviation_table(results.deviations)}
 """
