@@ -128,7 +128,7 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
         metavar="HOW",
         choices=("equal", "ease"),
         const="equal",
-        help="an even pace, 30 seconds, as large as the picture (paintsundo_paced): equal (default), or ease, slower at both ends",
+        help="an even pace, 30 seconds, as large as the picture: equal (default), or ease, slower at both ends",
     )
     parser.add_argument(
         "--duration",

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "example_workflows" / "paintsundo_paced.json"
+if (
+    __name__ == "__main__"
+):  # only as a command: on the path of tests, the clone's nodes/ would hide ComfyUI's nodes.py
+    sys.path.insert(0, str(ROOT))
+
+from tools.workflow import Json, template  # noqa: E402
+
+SOURCE = ROOT / template("paced")
 TARGET = ROOT / "subgraphs" / "Painting Process Video (timelapse, speedpaint).json"
 DESCRIPTION = (
     "From a finished picture to a video of how it could have been painted: canvas, sketch, lines, colours, shading. "
@@ -20,8 +27,6 @@ DESCRIPTION = (
 LEFT_OUT = ("MarkdownNote", "LoadImage", "JoinImageWithAlpha", "PaintsUndoTagger")
 INPUT_NODE, OUTPUT_NODE = -10, -20
 TEXT, SEED, LENGTH = "prompt", "seed", "duration"
-
-Json = dict[str, Any]
 
 
 def blueprint(workflow: Json) -> Json:

@@ -1,8 +1,9 @@
-"""Make the pictures of the bundled workflows anew: `python tools/make_thumbnails.py [NAME ...]`, seven minutes on two cores.
+"""Make the pictures of the bundled workflows anew: `python tools/make_thumbnails.py [NAME ...]`, ten minutes on two cores.
 
-Every workflow paints docs/pictures/house.png with the built-in demo; the picture beside it shows eight moments of that
-video above the graph as ComfyUI's own page draws it. Uses the ComfyUI that paint.py uses, its Python with the packages
-of tests/requirements.txt, and Chromium.
+Every workflow paints docs/pictures/house.png with the built-in demo; the picture beside it, which ComfyUI's page shows in
+its list of templates, has six moments of that video, or of a workflow for SD 1.5 the pictures that need no such model.
+docs/pictures/graph.jpg is the first workflow as the page draws it. Uses the ComfyUI that paint.py uses, its Python with
+the packages of tests/requirements.txt, and Chromium.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import io
 import json
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,28 +37,22 @@ from tools.pinned_comfyui import work_folder  # noqa: E402
 from tools.programs import find_program  # noqa: E402
 from tools.server import ComfyServer  # noqa: E402
 from tools.under_comfyui import run_command_under_comfyui  # noqa: E402
-from tools.workflow import Workflow  # noqa: E402
+from tools.workflow import TEMPLATES, Workflow, template  # noqa: E402
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WORKFLOWS = {file.stem: file for file in sorted((ROOT / "example_workflows").glob("*.json"))}
 PICTURE = ROOT / "docs" / "pictures" / "house.png"  # 128 x 192 pixels, which the demo was trained on
-CAPTION = (
-    "Eight moments of the video that this workflow makes with the small demo model that comes with the pack"
-)
+GRAPH, GRAPH_OF = ROOT / "docs" / "pictures" / "graph.jpg", "demo"
 
-MOMENTS = 8
-WIDTH_PX, MARGIN_PX, CAPTION_PX, FONT_PX = 960, 8, 24, 15
-PAPER, INK = (226, 226, 226), (60, 60, 60)
-VIEW = {"width": 3840, "height": 2200}
-LARGEST_GRAPH_PX = (3500, 1800)  # largest size of the graph in the view, between the page's buttons
-CORNER_PX = (100, 130)
-TITLE_PX, EDGE_PX = 110, 40  # what a node has above its position, and what is left free around the graph
+MOMENTS, COLUMNS = 6, 3
+WIDTH_PX, MARGIN_PX, QUALITY = 480, 4, 80
+PAPER = (226, 226, 226)
+VIEW = {"width": 1600, "height": 950}
 IS_READY = f"() => !!window.app?.graph && !!window.LiteGraph?.registered_node_types['{VIDEO}']"
-LOAD = "async graph => { await window.app.loadGraphData(graph); }"
-LOOK_AT = """([scale, x, y]) => {
-    const canvas = window.app.canvas; canvas.ds.scale = scale; canvas.ds.offset = [x, y]; canvas.setDirty(true, true);
+OPEN = """async graph => {
+    await window.app.loadGraphData(graph);
+    await window.app.extensionManager.command.execute('Comfy.Canvas.FitView');
 }"""
 
 
@@ -67,37 +61,42 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="make_thumbnails.py", description=(__doc__ or "").partition(":")[0] + "."
     )
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(WORKFLOWS)} (default: all)")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(TEMPLATES)} (default: all)")
     options = parser.parse_args(argv)
-    if unknown := set(options.names) - set(WORKFLOWS):
+    if unknown := set(options.names) - set(TEMPLATES):
         parser.error(f"there is no workflow {', '.join(sorted(unknown))}")
-    requirements, names = ROOT / "tests" / "requirements.txt", options.names or list(WORKFLOWS)
+    requirements, names = ROOT / "tests" / "requirements.txt", options.names or list(TEMPLATES)
     return run_command_under_comfyui(__file__, requirements, lambda installation: make(installation, names))
 
 
 def make(installation: Installation, names: list[str]) -> None:
-    """Write example_workflows/NAME.jpg for each name.
+    """Write the picture of each workflow, and that of the graph if its workflow is among them.
 
     Raises:
         CommandError: there is no Chromium, or a workflow did not run.
     """
-    chromium = find_program("chromium")
-    if chromium is None:
-        raise CommandError("Chromium, which shows the graphs, is not installed.")
     with tempfile.TemporaryDirectory() as base, server_errors():
         work = work_folder(ROOT) / "run"
         with ComfyServer(installation, ROOT, work, base_directory=Path(base), use_cpu=True) as server:
             picture = server.client.upload_image(png_bytes(load_picture(PICTURE)), PICTURE.name)
-            graphs = draw_graphs(server, chromium, [WORKFLOWS[name] for name in names], picture)
-            for name, graph in zip(names, graphs, strict=True):
-                video = paint(server, WORKFLOWS[name], picture)
-                target = WORKFLOWS[name].with_suffix(".jpg")
-                compose(video, graph).save(target, quality=84, optimize=True)
+            if GRAPH_OF in names:
+                draw_graph(server, ROOT / template(GRAPH_OF), picture).save(GRAPH, quality=QUALITY)
+                print(GRAPH, flush=True)
+            for name in names:
+                target = (ROOT / template(name)).with_suffix(".jpg")
+                compose(paint(server, ROOT / template(name), picture)).save(
+                    target, quality=QUALITY, optimize=True
+                )
                 print(target, flush=True)
 
 
-def paint(server: ComfyServer, file: Path, picture: str) -> Path:
-    """Run a workflow with the demo and the workflow's seeds and steps; return the video's path."""
+def paint(server: ComfyServer, file: Path, picture: str) -> list["Image"]:
+    """Run a workflow with the demo and the workflow's seeds and steps.
+
+    Returns:
+        Moments of its video, in playing order. A workflow that needs an SD 1.5 checkpoint runs without what comes after
+        that: the finished picture, the undone stage, and what PreviewImage shows.
+    """
     workflow = Workflow.load(file, server.client.object_info())
     widgets = [
         ("LoadImage", "image", picture),
@@ -115,71 +114,88 @@ def paint(server: ComfyServer, file: Path, picture: str) -> Path:
         if workflow.nodes_of_type(node_type):
             workflow.set_widget(node_type, widget, value)
     workflow.mute(TAGGER)
+    prompt = workflow.to_prompt()
+    if workflow.nodes_of_type("CheckpointLoaderSimple"):
+        return stages(server, without(prompt, "CheckpointLoaderSimple"))
     (node,) = workflow.nodes_of_type(VIDEO)
-    (result,) = server.client.run(workflow.to_prompt(), workflow.graph)[str(node["id"])]["images"]
-    return Path(str(server.base_directory), "output", result["subfolder"], result["filename"])
+    (result,) = server.client.run(prompt, workflow.graph)[str(node["id"])]["images"]
+    video = Path(str(server.base_directory), "output", result["subfolder"], result["filename"])
+    frames = [frame for _, frame in read_frames([video])]
+    return [frames[index] for index in spread(len(frames), MOMENTS + 1)[1:]]  # without the white canvas
 
 
-def draw_graphs(server: ComfyServer, chromium: str, files: Iterable[Path], picture: str) -> list["Image"]:
-    """Return a picture of each graph as the page shows it, with this picture in Load Image."""
+def without(prompt: Json, node_type: str) -> Json:
+    """Return a prompt without the nodes of a type and all that needs them."""
+    gone = {key for key, node in prompt.items() if node["class_type"] == node_type}
+    while True:
+        links = {
+            key: {value[0] for value in node["inputs"].values() if isinstance(value, list)}
+            for key, node in prompt.items()
+        }
+        more = {key for key, sources in links.items() if sources & gone} - gone
+        if not more:
+            return {key: node for key, node in prompt.items() if key not in gone}
+        gone |= more
+
+
+def stages(server: ComfyServer, prompt: Json) -> list["Image"]:
+    """Run a prompt; return the finished picture and the first picture of each node that shows a stage."""
+    from PIL import Image
+
+    outputs = server.client.run(prompt)
+    kinds = ("PaintsUndoPredictKeyframe", "PreviewImage")
+    shown = [
+        outputs[key]["images"][0] for kind in kinds for key in outputs if prompt[key]["class_type"] == kind
+    ]
+    pictures = [Image.open(io.BytesIO(server.client.view(result))).convert("RGB") for result in shown]
+    return [load_picture(PICTURE), *pictures]
+
+
+def draw_graph(server: ComfyServer, file: Path, picture: str) -> "Image":
+    """Return what ComfyUI's page shows after a workflow was opened, with this picture in Load Image.
+
+    Raises:
+        CommandError: there is no Chromium.
+    """
     from PIL import Image
     from playwright.sync_api import sync_playwright
 
-    drawn = []
-    server.client.post(
-        "/settings/Comfy.TutorialCompleted", b"true"
-    )  # else a gallery of templates covers the graph
+    chromium = find_program("chromium")
+    if chromium is None:
+        raise CommandError("Chromium, which shows the graph, is not installed.")
+    graph = json.loads(file.read_text(encoding="utf-8"))
+    for node in graph["nodes"]:
+        if node["type"] == "LoadImage":
+            node["widgets_values"][0] = picture
+    # Else a gallery of templates covers the graph.
+    server.client.post("/settings/Comfy.TutorialCompleted", b"true")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport=VIEW)  # pyright: ignore[reportArgumentType]
         page.goto(server.url)
         page.wait_for_function(IS_READY, timeout=60_000)
         page.wait_for_timeout(3000)  # until the animations at the start are over
-        for file in files:
-            graph = json.loads(file.read_text(encoding="utf-8"))
-            for node in graph["nodes"]:
-                if node["type"] == "LoadImage":
-                    node["widgets_values"][0] = picture
-            left, top, width, height = bounds(graph)
-            scale = min(LARGEST_GRAPH_PX[0] / width, LARGEST_GRAPH_PX[1] / height)
-            page.evaluate(LOAD, graph)
-            page.wait_for_timeout(2500)
-            page.evaluate(LOOK_AT, [scale, CORNER_PX[0] / scale - left, CORNER_PX[1] / scale - top])
-            page.wait_for_timeout(1500)
-            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            size = round(width * scale), round(height * scale)
-            drawn.append(shot.crop((*CORNER_PX, CORNER_PX[0] + size[0], CORNER_PX[1] + size[1])))
+        page.evaluate(OPEN, graph)
+        page.wait_for_timeout(3000)
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()
-    return drawn
+    return shot
 
 
-def bounds(graph: Json) -> tuple[float, float, float, float]:
-    """Return left, top, width and height of a graph's nodes, in the graph's units."""
-    corners = [(*node["pos"], *node["size"]) for node in graph["nodes"]]
-    left = min(x for x, *_ in corners) - EDGE_PX
-    top = min(y for _, y, *_ in corners) - TITLE_PX
-    right = max(x + width for x, _, width, _ in corners) + EDGE_PX
-    bottom = max(y + height for _, y, _, height in corners) + EDGE_PX
-    return left, top, right - left, bottom - top
+def compose(pictures: list["Image"]) -> "Image":
+    """Lay pictures of one size out in rows of three; fewer than four are one row."""
+    from PIL import Image
 
-
-def compose(video: Path, graph: "Image") -> "Image":
-    """Compose a picture: moments of the video in a row, a caption, and the graph that made the video."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    frames = [frame for _, frame in read_frames([video])]
-    tile_px = (WIDTH_PX - (MOMENTS + 1) * MARGIN_PX) // MOMENTS
-    row_px = round(frames[0].height * tile_px / frames[0].width)
-    graph = graph.resize((WIDTH_PX, round(graph.height * WIDTH_PX / graph.width)), Image.Resampling.LANCZOS)
-    head_px = row_px + 2 * MARGIN_PX + CAPTION_PX
-    picture = Image.new("RGB", (WIDTH_PX, head_px + graph.height), PAPER)
-    for column, index in enumerate(spread(len(frames), MOMENTS)):
-        tile = frames[index].resize((tile_px, row_px), Image.Resampling.LANCZOS)
-        picture.paste(tile, (MARGIN_PX + column * (tile_px + MARGIN_PX), MARGIN_PX))
-    place = MARGIN_PX, row_px + 2 * MARGIN_PX - 2
-    ImageDraw.Draw(picture).text(place, CAPTION, fill=INK, font=ImageFont.load_default(FONT_PX))
-    picture.paste(graph, (0, head_px))
-    return picture
+    columns = min(len(pictures), COLUMNS)
+    width_px = (WIDTH_PX - (columns + 1) * MARGIN_PX) // columns
+    height_px = round(pictures[0].height * width_px / pictures[0].width)
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (WIDTH_PX, rows * (height_px + MARGIN_PX) + MARGIN_PX), PAPER)
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        place = MARGIN_PX + column * (width_px + MARGIN_PX), MARGIN_PX + row * (height_px + MARGIN_PX)
+        sheet.paste(picture.resize((width_px, height_px), Image.Resampling.LANCZOS), place)
+    return sheet
 
 
 if __name__ == "__main__":

@@ -22,14 +22,12 @@ from .pinned_comfyui import tail, work_folder
 from .progress import RunProgress, progress_bar
 from .server import ComfyServer
 from .variants import add_variants, results_of_videos, variants_sheet
-from .workflow import Workflow, WorkflowError, combo_options
+from .workflow import Workflow, WorkflowError, combo_options, template
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WORKFLOW = Path("example_workflows", "paintsundo_default.json")
-FAST_WORKFLOW = WORKFLOW.with_name("paintsundo_fast.json")
-PACED_WORKFLOW = WORKFLOW.with_name("paintsundo_paced.json")
+WORKFLOW, FAST_WORKFLOW, PACED_WORKFLOW = template("default"), template("fast"), template("paced")
 SINGLE_LOADER, MULTI_LOADER = "PaintsUndoSingleFrameLoader", "PaintsUndoMultiFrameLoader"
 TAGGER, KEYFRAMES, PAIRS = "PaintsUndoTagger", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
 INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"

@@ -15,6 +15,18 @@ Json = dict[str, Any]
 MODE_ACTIVE, MODE_MUTED, MODE_BYPASSED = 0, 2, 4
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 NOTE_TYPES = {"Note", "MarkdownNote"}
+# The bundled workflows: what the commands call them, and the file names, which ComfyUI's page shows as their titles.
+TEMPLATES = {
+    "demo": "1 Painting timelapse of my picture (start here)",
+    "app": "2 Painting timelapse as a form",
+    "paced": "3 Speedpaint video of 30 seconds",
+    "default": "4 Painting process with the released models",
+    "fast": "5 Faster and a little rougher",
+    "segments": "6 Stage by stage, with my own drawings",
+    "redo": "7 Undo to a sketch and finish it another way",
+    "touch_up": "8 Repaint only the last stage",
+    "native": "9 With KSampler and LoRAs",
+}
 UPLOAD_OPTIONS = ("image_upload", "animated_image_upload", "video_upload")
 
 
@@ -30,6 +42,11 @@ class Widget:
     default: Any = None
     options: Json = field(default_factory=dict)
     is_sent: bool = True
+
+
+def template(name: str) -> Path:
+    """Return the file of a bundled workflow (a key of TEMPLATES), relative to the clone."""
+    return Path("example_workflows", f"{TEMPLATES[name]}.json")
 
 
 def widgets_of(info: Json) -> list[Widget]:

@@ -1,4 +1,4 @@
-"""The workflows that finish a picture another way: paintsundo_redo from a sketch, paintsundo_touch_up only where it changed."""
+"""The workflows that finish a picture another way: one from a sketch, one only where it changed."""
 
 import importlib.util
 import io
@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from tools import painter
-from tools.workflow import Workflow
+from tools.workflow import Workflow, template
 
 ROOT = Path(__file__).resolve().parents[2]
-REDO = ROOT / "example_workflows" / "paintsundo_redo.json"
-TOUCH_UP = REDO.with_name("paintsundo_touch_up.json")
+REDO = ROOT / template("redo")
+TOUCH_UP = ROOT / template("touch_up")
 SIDE = 64
 
 

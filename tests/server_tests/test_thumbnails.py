@@ -1,51 +1,61 @@
-"""The command that makes the workflows' pictures: the real page's graph, and moments of a real video above it."""
+"""The command that makes the workflows' pictures, and the pictures that it made."""
 
-import json
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from paintsundo_pack.paintsundo_models.video.files import encode_video
 from PIL import Image
 
 from tools import make_thumbnails
+from tools.workflow import TEMPLATES, template
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW = ROOT / "example_workflows" / "paintsundo_default.json"
 
 
-def test_graph_is_what_the_page_shows(server, chromium):
+@pytest.mark.usefixtures("chromium")
+def test_graph_of_the_readme_is_what_the_page_shows(server):
     picture = server.client.upload_image(make_thumbnails.PICTURE.read_bytes(), "house.png")
-    (graph,) = make_thumbnails.draw_graphs(server, chromium, [WORKFLOW], picture)
-    _, _, width, height = make_thumbnails.bounds(json.loads(WORKFLOW.read_text(encoding="utf-8")))
-    assert graph.width / graph.height == pytest.approx(width / height, rel=0.01)
-    with Image.open(WORKFLOW.with_suffix(".jpg")) as shipped:
-        below = shipped.height - round(graph.height * shipped.width / graph.width)
-        assert 100 < below < 250, "the shipped picture: a row of moments above such a graph"
-        shown = shipped.crop((0, below, shipped.width, shipped.height)).convert("L")
-    again = graph.resize(shown.size, Image.Resampling.LANCZOS).convert("L")
-    alike = np.corrcoef(np.asarray(again).ravel(), np.asarray(shown).ravel())[0, 1]
-    assert alike > 0.85, "the shipped picture shows another graph: run tools/make_thumbnails.py"
+    file = ROOT / template(make_thumbnails.GRAPH_OF)
+    drawn = make_thumbnails.draw_graph(server, file, picture)
+    with Image.open(make_thumbnails.GRAPH) as shipped:
+        assert shipped.size == drawn.size
+        again, shown = (
+            np.asarray(image.convert("L").resize((400, 238))).ravel() for image in (drawn, shipped)
+        )
+    assert np.corrcoef(again, shown)[0, 1] > 0.85, "it shows another graph: run tools/make_thumbnails.py demo"
 
 
-def test_moments_are_in_playing_order_above_the_graph(tmp_path):
-    shades = torch.linspace(1, 0, 22)[:, None, None, None].expand(-1, 96, 64, 3)
-    encode_video(shades, tmp_path / "video.mp4", Fraction(4), "mp4 (h264)")
-    picture = np.asarray(
-        make_thumbnails.compose(tmp_path / "video.mp4", Image.new("RGB", (1920, 1000), "red"))
-    )
-    assert picture.shape[1] == make_thumbnails.WIDTH_PX
-    assert (picture[-500:] == (255, 0, 0)).all()
-    centres = picture[60, 60 :: make_thumbnails.WIDTH_PX // make_thumbnails.MOMENTS, 0].astype(int)
-    assert len(centres) == make_thumbnails.MOMENTS
-    assert (np.diff(centres) < -20).all()
-    assert centres[0] > 240
-    assert centres[-1] < 15
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_each_workflow_has_a_small_picture_beside_it(name):
+    file = (ROOT / template(name)).with_suffix(".jpg")
+    assert file.stat().st_size < 60_000
+    with Image.open(file) as picture:
+        assert picture.width == make_thumbnails.WIDTH_PX
+
+
+def test_pictures_are_laid_out_in_rows_in_their_order():
+    shades = [Image.new("RGB", (64, 96), 3 * (40 * number,)) for number in range(6)]
+    sheet = np.asarray(make_thumbnails.compose(shades))[..., 0].astype(int)
+    centres = [
+        sheet[height, width]
+        for height in (sheet.shape[0] // 4, 3 * sheet.shape[0] // 4)
+        for width in (80, 240, 400)
+    ]
+    assert centres == [40 * number for number in range(6)]
+    assert make_thumbnails.compose(shades[:2]).height > sheet.shape[0] / 2, "two are larger"
+
+
+def test_what_needs_a_checkpoint_of_sd_1_5_is_left_out():
+    prompt = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {}},
+        "2": {"class_type": "KSampler", "inputs": {"model": ["1", 0], "latent_image": ["4", 0]}},
+        "3": {"class_type": "VAEDecode", "inputs": {"samples": ["2", 0]}},
+        "4": {"class_type": "PreviewImage", "inputs": {"images": ["5", 0]}},
+    }
+    assert make_thumbnails.without(prompt, "CheckpointLoaderSimple").keys() == {"4"}
 
 
 def test_unknown_name_is_refused(capsys):
     with pytest.raises(SystemExit):
-        make_thumbnails.main(["paintsundo_defualt"])
-    assert "no workflow paintsundo_defualt" in capsys.readouterr().err
+        make_thumbnails.main(["defualt"])
+    assert "no workflow defualt" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tools import make_blueprint, painter
 from tools.what_is import describe
-from tools.workflow import MODE_ACTIVE, Workflow, combo_options
+from tools.workflow import MODE_ACTIVE, TEMPLATES, Workflow, combo_options, template
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
@@ -29,7 +29,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-WITH_TAGGER = ("paintsundo_default", "paintsundo_native")
+WITH_TAGGER = ("default", "native")
 SIZE = 64
 HOLD = 8  # frames: the workflows show the finished picture 2 s longer than the others
 IS_READY = "() => !!window.app?.graph && !!window.LiteGraph?.registered_node_types['PaintsUndoAssembleVideo']"
@@ -234,7 +234,9 @@ def painted(page, server):
 
     def run(file):
         if file not in done:
-            converted = open_workflow(page, file, with_tagger=file.stem in WITH_TAGGER)
+            converted = open_workflow(
+                page, file, with_tagger=file.stem in [TEMPLATES[name] for name in WITH_TAGGER]
+            )
             prompt = shrink(converted["output"])
             outputs = server.client.run(prompt, converted["workflow"])
             (result,) = outputs[node_id(prompt, "PaintsUndoAssembleVideo")]["images"]
@@ -251,16 +253,17 @@ def painted(page, server):
 @pytest.mark.parametrize(
     ("name", "frames", "fps"),
     [
-        ("paintsundo_demo", 114, 4),
-        ("paintsundo_default", 114, 4),
-        ("paintsundo_fast", 114, 4),
-        ("paintsundo_native", 114, 4),
-        ("paintsundo_segments", 69, 4),
-        ("paintsundo_paced", 720, 24),
+        ("demo", 114, 4),
+        ("default", 114, 4),
+        ("fast", 114, 4),
+        ("native", 114, 4),
+        ("segments", 69, 4),
+        ("app", 720, 24),
+        ("paced", 720, 24),
     ],
 )
 def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames, fps):
-    prompt, _, file = painted(ROOT / "example_workflows" / f"{name}.json")
+    prompt, _, file = painted(ROOT / template(name))
     assert (name in WITH_TAGGER) == (painter.TAGGER in {node["class_type"] for node in prompt.values()})
     stream = probe(ffprobe, file)
     assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
@@ -277,7 +280,7 @@ def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames, fps):
 @pytest.fixture
 def segments_prompt(server):
     """The workflow with one node for every keyframe and segment, in API format."""
-    file = ROOT / "example_workflows" / "paintsundo_segments.json"
+    file = ROOT / template("segments")
     return Workflow.load(file, server.client.object_info()).to_prompt()
 
 
@@ -317,9 +320,7 @@ def test_another_keyframe_leaves_the_segments_away_from_it_as_they_are(segments_
 
 
 def test_native_path_gives_the_same_video_as_the_convenience_nodes(painted):
-    files = [
-        painted(ROOT / "example_workflows" / f"paintsundo_{name}.json")[2] for name in ("default", "native")
-    ]
+    files = [painted(ROOT / template(name))[2] for name in ("default", "native")]
     one, other = (decode(file).astype(int) for file in files)
     assert np.abs(one - other).max() <= 2
 
@@ -337,7 +338,7 @@ def drop(page, path, mime):
 
 
 def test_dropping_the_video_on_the_page_opens_its_graph(painted, page):
-    file = ROOT / "example_workflows" / "paintsundo_default.json"
+    file = ROOT / template("default")
     prompt, _, video = painted(file)
     page.evaluate("() => window.app.graph.clear()")
     drop(page, video, "video/mp4")
@@ -355,7 +356,7 @@ def test_dropping_the_video_on_the_page_opens_its_graph(painted, page):
     ],
 )
 def test_page_finds_the_graph_beside_what_the_file_says_of_itself(page, tmp_path, video_format, mime):
-    converted = open_workflow(page, ROOT / "example_workflows" / "paintsundo_default.json")
+    converted = open_workflow(page, ROOT / template("default"))
     metadata = metadata_texts(converted["output"], {"workflow": converted["workflow"]})
     frames = torch.rand(2, 64, 80, 3)
     if video_format == video_files.PNG_SEQUENCE:
