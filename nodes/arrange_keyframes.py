@@ -175,11 +175,9 @@ class KeyframePairs(io.ComfyNode):
     def validate_inputs(
         cls, seeds: str | None = None, prompts: str | None = None, steps: str | None = None
     ) -> bool | str:
-        # None: the input is linked, and its value is known only when the node runs.
-        try:
-            per_segment.check_counts(seeds or "", prompts or "", steps or "")
-        except ValueError as error:
-            return str(error)
+        # None: the input is linked, and its value is known only when the node runs. The error is raised, because the
+        # host would report a returned text at all three inputs.
+        per_segment.check_counts(seeds or "", prompts or "", steps or "")
         return True
 
     @classmethod

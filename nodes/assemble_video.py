@@ -1,14 +1,12 @@
 """The node that joins the segments into a painting video and saves it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from comfy.cli_args import args
 from comfy_api.latest import InputImpl, Types, io
 from torch import Tensor
 
 from ..paintsundo_models.constants import DEFAULT_FPS
-from ..paintsundo_models.errors import VideoEncodingError
 from ..paintsundo_models.host.graph import (
     connections_of_class,
     is_output_wanted,
@@ -27,9 +25,10 @@ from ..paintsundo_models.video.frames import RecordedFrames
 from ..paintsundo_models.video.metadata import metadata_texts
 from ..paintsundo_models.video.several import divide_segments
 from .choices import Choice, require_choice
+from .early_checks import not_made_yet
 from .output_names import DEFAULT_PREFIX, clean_prefix
 from .page_features import PAINTING_VIDEO, VIDEO_FILE, advanced, searched_as
-from .saved_videos import VideoToSave, save_video, shown_together
+from .saved_videos import VideoToSave, save_video, shown_together, trouble_with_format
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
 ARRANGE, PAIRS = "PaintsUndoArrangeKeyframes", "PaintsUndoKeyframePairs"
@@ -62,6 +61,7 @@ class AssembleVideo(io.ComfyNode):
             inputs=[
                 io.Image.Input(
                     "frames",
+                    lazy=True,
                     tooltip="The frames in undo order (finished picture first): the list of segments from Interpolate "
                     "Keyframes, or one batch. A batch whose length is a multiple of 16 frames counts as several segments. "
                     "All frames must have one size. Transparent parts become white.",
@@ -114,6 +114,7 @@ class AssembleVideo(io.ComfyNode):
                 Choice(
                     "format",
                     options=list(video_files.VIDEO_FORMATS),
+                    trouble=trouble_with_format,
                     default=next(iter(video_files.VIDEO_FORMATS)),
                     tooltip="mp4 (h264): plays everywhere. webm (vp9) and webm (av1): much smaller, for browsers. webm "
                     "(lossless): every pixel exact, large. gif: loops in chats and pages, up to 256 colours a frame; a "
@@ -146,6 +147,7 @@ class AssembleVideo(io.ComfyNode):
                 io.Image.Input(
                     "keyframes",
                     optional=True,
+                    lazy=True,
                     tooltip="The keyframes in undo order from Arrange Keyframes. The first and the last are used for exact_ends. A list "
                     "of several batches makes one video of each; their numbers of keyframes tell which segments belong to "
                     "which.",
@@ -153,6 +155,7 @@ class AssembleVideo(io.ComfyNode):
                 io.Image.Input(
                     "finished",
                     optional=True,
+                    lazy=True,
                     tooltip="The finished picture at its full size: one picture. The video can then be as large as the picture "
                     "(see size), and over its last frames it passes into exactly this picture.",
                 ),
@@ -247,29 +250,36 @@ class AssembleVideo(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls,
-        fps: Sequence[float | None] = (None,),
-        format: Sequence[str | None] = (None,),
-        filename_prefix: Sequence[str | None] = (None,),
-        hold_first: Sequence[Any] = (0.0,),
-        hold_last: Sequence[Any] = (0.0,),
-        duration: Sequence[Any] = (0.0,),
-        loop: Sequence[Any] = (pacing.LOOP_ONCE,),
-    ) -> bool | str:
-        # Refuse before the first step what would fail at the end. None: linked, so the value is known only at the run.
+    def validate_inputs(cls, filename_prefix: Sequence[str | None] = (None,)) -> bool | str:
+        # None: linked, so the value is known only at the run.
         try:
-            rate = None if fps[0] is None else timeline.frame_rate(fps[0])
-            choices = (duration[0], loop[0], hold_first[0], hold_last[0])
-            if rate is not None and None not in choices:
-                pacing.check_timing(pacing.Timing(rate, pacing.PACE_AS_MADE, *choices))
-            if format[0] is not None:
-                video_files.check_format(format[0], rate)
             if filename_prefix[0] is not None:
                 clean_prefix(filename_prefix[0])
-        except (ValueError, VideoEncodingError) as error:
+        except ValueError as error:
             return str(error)
         return True
+
+    @classmethod
+    def check_lazy_status(
+        cls,
+        fps: list[float],
+        format: list[str],
+        filename_prefix: list[str],
+        hold_first: list[float],
+        hold_last: list[float],
+        duration: Sequence[float] = (0.0,),
+        pace: Sequence[str] = (pacing.PACE_AS_MADE,),
+        loop: Sequence[str] = (pacing.LOOP_ONCE,),
+        **others: object,
+    ) -> list[str]:
+        """Check what would fail when the frames are there, and ask for them."""
+        rate = timeline.frame_rate(fps[0])
+        timing = pacing.Timing(rate, pace[0], duration[0], loop[0], hold_first[0], hold_last[0])
+        pacing.check_timing(timing)
+        video_files.check_format(format[0], rate)
+        for text in filename_prefix:
+            clean_prefix(text, cls.hidden.prompt, cls.hidden.extra_pnginfo)
+        return not_made_yet(others)
 
     @classmethod
     def fingerprint_inputs(cls, **inputs: object) -> list[str]:

@@ -1,20 +1,48 @@
 """Combos of the nodes: values that ComfyUI checks when Run is pressed, and links from any other node's combo."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from comfy_api.latest import io
 
+_MOST_SHOWN = 20
+
 
 class _Options(list):
-    """The options of a combo, in the form that ComfyUI checks, equal in type to every other combo.
+    """The options of a combo, in the form that ComfyUI checks, with our own words for a value that is refused.
 
     ComfyUI compares the type of a link's two ends by `!=`. The selector nodes of other packs output a list of options,
     which is equal to ours only in the rare case that both have the same entries. The value is checked when the node
     runs (require_choice).
+
+    A value in a widget is refused if it is not `in` this list. Then ComfyUI writes the list into the error, which it
+    reports at this input alone. It writes only lists of up to 20 entries, so len() says no more.
+
+    Args:
+        options: the values.
+        trouble: returns why a value cannot be used, or None; it decides in place of the options.
     """
 
     __hash__ = object.__hash__  # newer ComfyUIs look for the type of every input in a dict
+
+    def __init__(
+        self, options: Iterable[Any] = (), trouble: Callable[[str], str | None] | None = None
+    ) -> None:
+        super().__init__(options)
+        self._trouble = trouble
+        self._reason: str | None = None
+
+    def __contains__(self, value: object) -> bool:
+        if self._trouble and isinstance(value, str):
+            self._reason = self._trouble(value)
+            return self._reason is None
+        return super().__contains__(value)
+
+    def __str__(self) -> str:
+        return f"the list. {self._reason or _choose_one_of(self)}"
+
+    def __len__(self) -> int:
+        return min(super().__len__(), _MOST_SHOWN)
 
     def __ne__(self, other: object) -> bool:
         return not (isinstance(other, list) or other == io.Combo.io_type)
@@ -24,15 +52,25 @@ class Choice(io.Combo.Input):
     """A combo whose value ComfyUI compares with the options before anything runs, with an error at this input alone.
 
     ComfyUI 0.3.75 checks only combos whose type is the list of options, not those of the type COMBO.
+
+    Args:
+        name: id of the input.
+        trouble: returns why a value cannot be used, or None; it decides in place of the options.
+        others: arguments of io.Combo.Input.
     """
 
+    def __init__(
+        self, name: str, *, trouble: Callable[[str], str | None] | None = None, **others: Any
+    ) -> None:
+        super().__init__(name, **others)
+        self._trouble = trouble
+
     def get_io_type(self) -> Any:
-        return _Options(self.options)
+        return _Options(self.options, self._trouble)
 
 
-def refusal(name: str, value: object, options: Sequence[str]) -> str:
-    """Return the sentence about a value that a combo does not have."""
-    return f'{name} is "{value}", which is not there. Choose one of these: {", ".join(options)}.'
+def _choose_one_of(options: Iterable[str]) -> str:
+    return f"Choose one of these: {', '.join(options)}."
 
 
 def require_choice(name: str, value: str, options: Sequence[str]) -> None:
@@ -42,12 +80,4 @@ def require_choice(name: str, value: str, options: Sequence[str]) -> None:
         ValueError: the combo does not have it; the message lists what it has.
     """
     if value not in options:
-        raise ValueError(refusal(name, value, options))
-
-
-def check_choice(name: str, value: str | None, options: Sequence[str]) -> bool | str:
-    """Return True if the combo has the value, else a message, for validate_inputs.
-
-    None means that the input is linked: its value is known only when the node runs.
-    """
-    return True if value is None or value in options else refusal(name, value, options)
+        raise ValueError(f'{name} is "{value}", which is not there. {_choose_one_of(options)}')

@@ -10,7 +10,7 @@ from comfy_api.latest import io, ui
 from ..paintsundo_models.checkpoints.download import Progress, Request, download
 from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
-from .choices import Choice
+from .choices import Choice, require_choice
 from .page_features import searched_as
 from .progress_text import say_on_node
 
@@ -50,19 +50,13 @@ class Download(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, what: str | None = None) -> bool | str:
-        # None: the input is linked, and its value is known only when the node runs.
-        return (
-            what in (None, *WHAT) or f"what is {what!r}, and can be {', '.join(WHAT)}: choose one of these."
-        )
-
-    @classmethod
     def fingerprint_inputs(cls, what: str, revision: str) -> float:
         """Return NaN, which equals nothing, so that the host runs the node every time: the files can change between runs."""
         return float("nan")
 
     @classmethod
     def execute(cls, what: str, revision: str) -> io.NodeOutput:
+        require_choice("what", what, list(WHAT))
         show = _Display()
         done = download(Request(what, revision.strip()), _folder(), show)
         # The page shows two lines of the text, so what to do comes first.

@@ -97,13 +97,11 @@ class StageSheet(io.ComfyNode):
     def validate_inputs(
         cls, labels: str | None = None, title: str | None = None, operation_steps: str | None = None
     ) -> bool | str:
-        # None: the input is linked, and its value is known only when the node runs.
-        try:
-            stage_sheet.check_texts([text for text in (labels, title) if text])
-            if operation_steps and not (labels or "").strip():
-                parse_operation_steps(operation_steps)
-        except ValueError as error:
-            return str(error)
+        # None: the input is linked, and its value is known only when the node runs. The error is raised, because the
+        # host would report a returned text at all three inputs.
+        stage_sheet.check_texts([text for text in (labels, title) if text])
+        if operation_steps and not (labels or "").strip():
+            parse_operation_steps(operation_steps)
         return True
 
     @classmethod

@@ -17,7 +17,7 @@ from ..paintsundo_models.host.sampling import SamplerSettings
 from ..paintsundo_models.host.segment_store import users_store
 from ..paintsundo_models.pictures.sizes import FIT_CROP, FITS, NEAREST_TRAINED, RESOLUTIONS
 from ..paintsundo_models.segments import ORIGINAL_SAMPLER, ORIGINAL_SCHEDULER
-from .choices import Choice, check_choice, require_choice
+from .choices import Choice, require_choice
 from .multi_frame_sampling import CATEGORY, model_input
 from .page_features import PAINTING_VIDEO, SEGMENT, advanced, searched_as, shown_again
 from .previews import box_of, cut_shown, show_in_place_of_latent
@@ -244,11 +244,6 @@ class Interpolate(io.ComfyNode):
                 )
             ],
         )
-
-    @classmethod
-    def validate_inputs(cls, sampler_name: str | None = None) -> bool | str:
-        # ComfyUI's own message about a list of more than 20 entries does not say what is there.
-        return check_choice("sampler_name", sampler_name, sampler_names())
 
     @classmethod
     def execute(

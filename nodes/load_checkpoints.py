@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ..paintsundo_models import loading
 from ..paintsundo_models.checkpoints.files import (
     WEIGHT_DTYPES,
+    check_new_file,
     checkpoint_identity,
     read_checkpoint,
     save_single_file,
@@ -158,6 +159,17 @@ class MultiFrameLoader(io.ComfyNode):
         )
 
 
+def _trouble_with_checkpoint(checkpoint: str) -> str | None:
+    """Return why no checkpoint of either model can be read by this name, or None."""
+    found = [check_checkpoint(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
+    # A file of the other model is unknown to one of them; what is wrong with a known one says more.
+    return (
+        None
+        if True in found
+        else str(next((text for text in found if "cannot be used" in str(text)), found[0]))
+    )
+
+
 class SaveCheckpoint(io.ComfyNode):
     """Write a released folder, or a single file, as a single file in another precision."""
 
@@ -176,6 +188,7 @@ class SaveCheckpoint(io.ComfyNode):
                 Choice(
                     "checkpoint",
                     options=sorted(found, key=lambda name: (name.endswith(UNUSABLE), name)) or [NONE_FOUND],
+                    trouble=_trouble_with_checkpoint,
                     tooltip="The checkpoint to write as a new file: a released folder or a single file, of either model.",
                 ),
                 Choice(
@@ -195,14 +208,14 @@ class SaveCheckpoint(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, checkpoint: str | None = None) -> bool | str:
-        found = [check_checkpoint(checkpoint, kind) for kind in (SINGLE_FRAME, MULTI_FRAME)]
-        # A file of the other model is unknown to one of them; what is wrong with a known one says more.
-        return (
-            True
-            if True in found
-            else next((text for text in found if "cannot be used" in str(text)), found[0])
-        )
+    def validate_inputs(cls, filename: str | None = None) -> bool | str:
+        # None: the input is linked, and its value is known only when the node runs.
+        try:
+            if filename is not None:
+                check_new_file(single_file_path(filename))
+        except (ValueError, FileExistsError) as error:
+            return str(error)
+        return True
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, filename: str) -> io.NodeOutput:

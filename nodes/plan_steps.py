@@ -6,7 +6,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from ..paintsundo_models import planning
 from ..paintsundo_models.constants import DEFAULT_OPERATION_STEPS
 from ..paintsundo_models.host.objects import SingleFrameObjects
-from .choices import Choice
+from .choices import Choice, require_choice
 
 NOT_CONNECTED = object()
 """Marks an unconnected input. For a linked one, whose value is known only when the node runs, the host passes None."""
@@ -108,13 +108,17 @@ class PlanSteps(io.ComfyNode):
         vae: object = NOT_CONNECTED,
         image: object = NOT_CONNECTED,
     ) -> bool | str:
-        # None: linked, so the value is known only at the run.
-        if spacing is not None and spacing not in planning.SPACINGS:
-            return f'There is no spacing "{spacing}"; there are: {", ".join(planning.SPACINGS)}.'
         inputs = {"model": model, "clip": clip, "vae": vae, "image": image}
         missing = [name for name, value in inputs.items() if value is NOT_CONNECTED]
-        if spacing == planning.SPACING_CHANGE and missing:
-            return refusal(missing)
+        try:
+            if spacing is not None:  # None: linked, so the value is known only at the run
+                require_choice("spacing", spacing, planning.SPACINGS)
+            if spacing == planning.SPACING_CHANGE and missing:
+                raise ValueError(refusal(missing))
+        except ValueError as error:
+            if len(missing) < len(inputs):
+                raise  # the host reports an error once, at the node, and a returned text at the connected inputs too
+            return str(error)
         return True
 
     @classmethod
@@ -129,6 +133,7 @@ class PlanSteps(io.ComfyNode):
         image: io.Image.Type | None = None,
         prompt: str = "",
     ) -> io.NodeOutput:
+        require_choice("spacing", spacing, planning.SPACINGS)
         probes = ExecutionBlocker(None)
         if spacing == planning.SPACING_ORIGINAL:
             division = planning.original_division()

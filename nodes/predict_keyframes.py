@@ -20,6 +20,7 @@ from ..paintsundo_models.keyframes import encode_picture, keyframe_conditioning,
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import sizes
 from .choices import Choice, require_choice
+from .early_checks import not_made_yet
 from .page_features import KEYFRAME, PAINTING_VIDEO, advanced, searched_as
 from .previews import results_shown
 
@@ -29,10 +30,11 @@ STEPS_MEANING = (
 )
 
 
-def image_input() -> io.Image.Input:
-    """Make the input for the finished picture."""
+def image_input(lazy: bool = False) -> io.Image.Input:
+    """Make the input for the finished picture; lazy: it waits until the widgets are checked."""
     return io.Image.Input(
         "image",
+        lazy=lazy,
         tooltip="The finished picture: one picture of any size. It is resized and cropped to width x height. Transparent "
         "parts become white.",
     )
@@ -69,11 +71,13 @@ def prediction_inputs(operation_step_input: io.Int.Input | io.String.Input) -> l
     """Make the inputs of both prediction nodes around the node's own input for the operation step."""
     return [
         io.Model.Input(
-            "model", tooltip="MODEL of the PaintsUndo Single-Frame Loader; LoRAs for SD 1.5 may lie between."
+            "model",
+            lazy=True,
+            tooltip="MODEL of the PaintsUndo Single-Frame Loader; LoRAs for SD 1.5 may lie between.",
         ),
-        io.Clip.Input("clip", tooltip="CLIP of the PaintsUndo Single-Frame Loader."),
-        io.Vae.Input("vae", tooltip="VAE of the PaintsUndo Single-Frame Loader."),
-        image_input(),
+        io.Clip.Input("clip", lazy=True, tooltip="CLIP of the PaintsUndo Single-Frame Loader."),
+        io.Vae.Input("vae", lazy=True, tooltip="VAE of the PaintsUndo Single-Frame Loader."),
+        image_input(lazy=True),
         operation_step_input,
         io.String.Input(
             "prompt",
@@ -150,20 +154,31 @@ def require_sampling_choices(sampler_name: str, scheduler: str) -> None:
     require_choice("scheduler", scheduler, comfy.samplers.KSampler.SCHEDULERS)
 
 
-def check_sizes_and_steps(
-    width: int | None, height: int | None, operation_steps: str | None = None
-) -> bool | str:
-    """Return True if sizes and operation steps are valid, else a message, for validate_inputs.
+def check_steps(operation_steps: str | None) -> bool | str:
+    """Return True if the operation steps can be read, else a message, for validate_inputs.
 
     None means that the input is linked: its value is known only when the node runs.
     """
     try:
-        sizes.check_keyframe_sides(width or 0, height or 0)
         if operation_steps is not None:
             parse_operation_steps(operation_steps)
     except ValueError as error:
         return str(error)
     return True
+
+
+class _PredictionNode(io.ComfyNode):
+    """What both prediction nodes check before the models are loaded."""
+
+    @classmethod
+    def check_lazy_status(
+        cls, width: int, height: int, cfg: float, sampler_name: str, scheduler: str, **others: object
+    ) -> list[str]:
+        """Check what would fail when the models are there, and ask for them."""
+        sizes.check_keyframe_sides(width, height)
+        require_sampling_choices(sampler_name, scheduler)
+        SamplerSettings(0, 1, cfg, sampler_name, scheduler)
+        return not_made_yet(others)
 
 
 class KeyframeConditioning(io.ComfyNode):
@@ -204,10 +219,8 @@ class KeyframeConditioning(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
-    ) -> bool | str:
-        return check_sizes_and_steps(width, height, operation_steps)
+    def validate_inputs(cls, operation_steps: str | None = None) -> bool | str:
+        return check_steps(operation_steps)
 
     @classmethod
     def execute(
@@ -225,7 +238,7 @@ class KeyframeConditioning(io.ComfyNode):
         return io.NodeOutput(*keyframe_conditioning(positive, negative, picture, steps))
 
 
-class PredictKeyframe(io.ComfyNode):
+class PredictKeyframe(_PredictionNode):
     """Predict one keyframe at one operation step."""
 
     @classmethod
@@ -253,10 +266,6 @@ class PredictKeyframe(io.ComfyNode):
                 )
             ],
         )
-
-    @classmethod
-    def validate_inputs(cls, width: int | None = None, height: int | None = None) -> bool | str:
-        return check_sizes_and_steps(width, height)
 
     @classmethod
     def execute(
@@ -289,7 +298,7 @@ class PredictKeyframe(io.ComfyNode):
         return io.NodeOutput(keyframes, ui=results_shown(cls, keyframes, image))
 
 
-class PredictKeyframes(io.ComfyNode):
+class PredictKeyframes(_PredictionNode):
     """Predict several keyframes from one noise."""
 
     @classmethod
@@ -316,10 +325,8 @@ class PredictKeyframes(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, width: int | None = None, height: int | None = None, operation_steps: str | None = None
-    ) -> bool | str:
-        return check_sizes_and_steps(width, height, operation_steps)
+    def validate_inputs(cls, operation_steps: str | None = None) -> bool | str:
+        return check_steps(operation_steps)
 
     @classmethod
     def execute(

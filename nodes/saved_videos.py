@@ -11,9 +11,19 @@ import folder_paths
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..paintsundo_models.errors import VideoEncodingError
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import mark
 from ..paintsundo_models.video.frames import Frames
+
+
+def trouble_with_format(name: str) -> str | None:
+    """Return why no video can be saved in this format here, or None."""
+    try:
+        video_files.check_format(name)
+    except (ValueError, VideoEncodingError) as error:
+        return str(error)
+    return None
 
 
 def unused_stem(prefix: str, width: int, height: int) -> tuple[Path, str]:

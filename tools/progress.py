@@ -23,6 +23,10 @@ class RunProgress:
         }
         self._shares = {key: shares.get(node["class_type"], 1.0) for key, node in prompt.items()}
         self._repeats = {key: repeats.get(node["class_type"], 1) for key, node in prompt.items()}
+        self._sources = {
+            key: {value[0] for value in node["inputs"].values() if isinstance(value, list) and value}
+            for key, node in prompt.items()
+        }
         self._done: set[str] = set()
         self._current: str | None = None
         self._run, self._value, self._maximum = 0, 0.0, 0.0
@@ -41,7 +45,8 @@ class RunProgress:
     def _start(self, node: str | None) -> None:
         if node == self._current:  # ComfyUI repeats the message when a node continues after waiting
             return
-        if self._current is not None:
+        # A node that checks its widgets first is started, and again when what it reads is there.
+        if self._current is not None and self._sources[self._current] <= self._done:
             self._done.add(self._current)
         self._current = node if node in self._shares else None
         self._run, self._value, self._maximum = 0, 0.0, 0.0

@@ -257,6 +257,23 @@ def _opened(file: Path) -> Iterator[safe_open]:
         ) from error
 
 
+def check_new_file(file: Path) -> None:
+    """Check that save_single_file may write this file.
+
+    Raises:
+        FileExistsError: the file exists; it is not overwritten.
+        ValueError: the file does not end in .safetensors.
+    """
+    if file.suffix != ".safetensors":
+        raise ValueError(
+            f"{file.name} does not end in .safetensors, by which ComfyUI finds it. Choose another name."
+        )
+    if file.exists():
+        raise FileExistsError(
+            f"{file} exists already and is left as it is. Choose another name, or delete it first."
+        )
+
+
 def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | None = None) -> None:
     """Write a checkpoint as one safetensors file.
 
@@ -271,14 +288,7 @@ def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | No
         OSError: the file cannot be written, for example because the disk is full; no partial file remains.
         ValueError: the file does not end in .safetensors.
     """
-    if file.suffix != ".safetensors":
-        raise ValueError(
-            f"{file.name} does not end in .safetensors, by which ComfyUI finds it. Choose another name."
-        )
-    if file.exists():
-        raise FileExistsError(
-            f"{file} exists already and is left as it is. Choose another name, or delete it first."
-        )
+    check_new_file(file)
     tensors = {
         f"{part}.{name}": _converted(tensor, part, dtype)
         for part, named in checkpoint.parts.items()

@@ -4,12 +4,13 @@ import asyncio
 
 import execution
 import pytest
+from comfy_api.latest._io import HiddenHolder
 from paintsundo_pack.nodes import NODES
+from paintsundo_pack.nodes.assemble_video import AssembleVideo
 from paintsundo_pack.nodes.predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
 
 import nodes
 
-KEYFRAME_NODES = [KeyframeConditioning, PredictKeyframe, PredictKeyframes]
 WITH_STEPS = [KeyframeConditioning, PredictKeyframes]
 
 
@@ -27,47 +28,68 @@ def validate(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("node", KEYFRAME_NODES)
-def test_good_sizes_pass_the_host(validate, node):
-    assert validate(node, width=0, height=2048) == []
-
-
-@pytest.mark.parametrize("node", KEYFRAME_NODES)
-@pytest.mark.parametrize("height", [100, -64, 2112])
-def test_bad_size_is_refused_by_the_host_before_the_run(validate, node, height):
-    errors = validate(node, width=512, height=height)
-    assert errors
-    assert all("height must be a multiple of 64" in error for error in errors)
+@pytest.mark.parametrize("node", WITH_STEPS)
+def test_bad_operation_steps_are_one_error_at_their_input(validate, node):
+    given = {"width": 0, "height": 2048, "cfg": 3.0}
+    assert validate(node, operation_steps="400 600", **given) == []
+    (error,) = validate(node, operation_steps="400, abc", **given)
+    assert error.startswith("operation_steps - 'abc' is no operation step")
 
 
 @pytest.mark.parametrize("node", WITH_STEPS)
-def test_bad_operation_steps_are_refused_by_the_host_before_the_run(validate, node):
-    good = {"width": 0, "height": 0}
-    assert validate(node, operation_steps="400 600", **good) == []
-    assert "'abc' is no operation step" in validate(node, operation_steps="400, abc", **good)[0]
+def test_linked_steps_are_left_to_the_run(node):
+    assert node.validate_inputs(operation_steps=None) is True
 
 
-@pytest.mark.parametrize("node", KEYFRAME_NODES)
-def test_linked_widgets_are_left_to_the_run(node):
-    linked = {"width": None, "height": None, **({"operation_steps": None} if node in WITH_STEPS else {})}
-    assert node.validate_inputs(**linked) is True
+SAMPLING = {"cfg": 3.0, "sampler_name": "euler", "scheduler": "karras"}
 
 
-def test_video_node_s_lists_pass_the_host_and_are_read(validate):
-    from paintsundo_pack.nodes.assemble_video import AssembleVideo
+@pytest.mark.parametrize("node", [PredictKeyframe, PredictKeyframes])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"height": 100}, "height must be a multiple of 64"),
+        ({"height": -64}, "height must be a multiple of 64"),
+        ({"width": 2112}, "width must be a multiple of 64 up to 2048"),
+        ({"sampler_name": "res_2s"}, 'sampler_name is "res_2s", which is not there'),
+        ({"cfg": float("nan")}, "cfg is nan"),
+    ],
+)
+def test_what_the_host_cannot_check_is_checked_before_the_models_are_loaded(node, wrong, said):
+    given = {"width": 512, "height": 0, **SAMPLING, "model": None, "image": "made already"}
+    assert node.check_lazy_status(**given) == ["model"]
+    with pytest.raises(ValueError, match=said):
+        node.check_lazy_status(**{**given, **wrong})
 
-    assert validate(AssembleVideo, fps=50.0, format="gif", filename_prefix="a") == []
-    errors = validate(AssembleVideo, fps=60.0, format="gif", filename_prefix="a")
-    assert "at most 50 frames a second" in errors[0]
+
+TIMES = {"fps": 12.0, "duration": 5.0, "pace": "equal change", "loop": "once", "hold_first": 0.0}
 
 
-def test_duration_that_the_holds_fill_is_refused_by_the_host_before_the_run(validate):
-    from paintsundo_pack.nodes.assemble_video import AssembleVideo
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"fps": 60.0, "format": "gif"}, "at most 50 frames a second"),
+        ({"hold_last": 5.0}, "Raise duration, or lower the holds"),
+        ({"fps": float("nan")}, "frame rate must be"),
+        ({"hold_first": float("nan")}, "hold_first must be 0 seconds or more; got nan"),
+        ({"duration": 0.0, "hold_last": float("nan")}, "hold_last must be"),
+        ({"duration": float("nan")}, "duration must be"),
+        ({"filename_prefix": "../x"}, "leads out of ComfyUI's output folder"),
+    ],
+)
+def test_times_that_do_not_fit_are_refused_before_the_frames_are_made(wrong, said):
+    widgets = {**TIMES, "hold_last": 2.0, "format": "gif", "filename_prefix": "a"}
+    hidden = HiddenHolder("1", {}, {}, None, None, None)
+    node = type("Video", (AssembleVideo,), {"hidden": hidden})
 
-    given = {"fps": 12.0, "duration": 5.0, "pace": "equal change", "loop": "once", "hold_first": 0.0}
-    assert validate(AssembleVideo, **given, hold_last=2.0) == []
-    errors = validate(AssembleVideo, **given, hold_last=5.0)
-    assert "Raise duration, or lower the holds" in errors[0]
+    def check(**given):
+        return node.check_lazy_status(
+            **{name: [value] for name, value in given.items()}, frames=(None,), finished=[1]
+        )
+
+    assert check(**widgets) == ["frames"]
+    with pytest.raises(ValueError, match=said):
+        check(**{**widgets, **wrong})
 
 
 def test_equal_change_with_open_inputs_is_refused_by_the_host_before_the_run(validate):

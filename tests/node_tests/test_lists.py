@@ -67,7 +67,8 @@ def test_list_of_another_length_is_refused_by_its_name(lists, message):
     ],
 )
 def test_lists_that_cannot_be_right_are_refused_before_the_run(lists, message):
-    assert message in KeyframePairs.validate_inputs(**lists)
+    with pytest.raises(ValueError, match=message):
+        KeyframePairs.validate_inputs(**lists)
     assert KeyframePairs.validate_inputs(seeds=None, prompts=None, steps=None) is True
 
 

@@ -65,6 +65,8 @@ def test_saved_file_is_listed_and_loads(name, models):
 def test_save_refuses_to_overwrite_and_to_leave_its_folder(models):
     SaveCheckpoint.execute(checkpoint="single", weight_dtype="default", filename="a")
     content = (models / "a.safetensors").read_bytes()
+    assert "another name" in SaveCheckpoint.validate_inputs(filename="a")
+    assert SaveCheckpoint.validate_inputs(filename="b") is True
     with pytest.raises(FileExistsError, match="another name"):
         SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename="a.safetensors")
     assert (models / "a.safetensors").read_bytes() == content
@@ -73,17 +75,26 @@ def test_save_refuses_to_overwrite_and_to_leave_its_folder(models):
     assert not (models.parent / "a.safetensors").exists()
 
 
+def refusal(node, checkpoint):
+    """What the host says of this value at the input checkpoint."""
+    if node is not SaveCheckpoint:
+        return node.validate_inputs(checkpoint=checkpoint)
+    combo = node.define_schema().inputs[0].get_io_type()
+    assert checkpoint not in combo
+    return str(combo)
+
+
 @pytest.mark.parametrize("node", [*LOADERS.values(), SaveCheckpoint])
 def test_unknown_checkpoint_is_explained_before_anything_runs(node, models):
-    assert node.validate_inputs(checkpoint=None) is True  # a linked input has no value yet
     for name in ("gone", NONE_FOUND):
-        said = node.validate_inputs(checkpoint=name)
+        said = refusal(node, name)
         assert name in said
         assert "https://" in said
         assert str(models) in said
     others = {SingleFrameLoader: "multi", MultiFrameLoader: "single"}
     if node in others:
-        assert "found: " in node.validate_inputs(checkpoint=others[node])
+        assert node.validate_inputs(checkpoint=None) is True  # a linked input has no value yet
+        assert "found: " in refusal(node, others[node])
     with pytest.raises(CheckpointNotFoundError, match="gone"):
         node.execute(
             checkpoint="gone", weight_dtype="default", **({"filename": "a"} if node is SaveCheckpoint else {})
@@ -97,7 +108,7 @@ def test_broken_file_is_listed_and_explained(node, models):
     assert options(node)[-1] == marked, "it never comes first, where new nodes and paint.py would choose it"
     more = {"filename": "a"} if node is SaveCheckpoint else {}
     for name in (marked, "broken.safetensors"):
-        assert "broken.safetensors is no safetensors file" in node.validate_inputs(checkpoint=name)
+        assert "broken.safetensors is no safetensors file" in refusal(node, name)
         with pytest.raises(CorruptCheckpointError, match="download it again"):
             node.execute(checkpoint=name, weight_dtype="default", **more)
 
@@ -129,6 +140,7 @@ def test_linked_folder_that_the_loader_lists_can_be_saved_into(models, tmp_path)
 
 @pytest.mark.parametrize("filename", ["a:b", "con.fp16", "漢" * 90, "a\nb", "x" * 300])
 def test_file_name_that_cannot_be_stored_is_refused(models, filename):
+    assert "the name of the new file, has" in SaveCheckpoint.validate_inputs(filename=filename)
     with pytest.raises(ValueError, match="the name of the new file, has"):
         SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename=filename)
 

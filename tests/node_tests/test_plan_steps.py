@@ -96,7 +96,8 @@ def test_equal_change_paints_probes_and_plans_the_same_each_time(seeded_checkpoi
 
 
 def test_equal_change_without_its_inputs_is_refused_by_names():
-    message = PlanSteps.validate_inputs(spacing="equal change", model=None, image=None)
-    assert "nothing is connected to clip, vae" in message
+    with pytest.raises(ValueError, match="nothing is connected to clip, vae"):
+        PlanSteps.validate_inputs(spacing="equal change", model=None, image=None)
+    assert "nothing is connected to model" in str(PlanSteps.validate_inputs(spacing="equal change"))
     with pytest.raises(ValueError, match="nothing is connected to model, clip, vae, image"):
         PlanSteps.execute(count=6, spacing="equal change", sketch_share=0.0)

@@ -45,6 +45,14 @@ def test_fraction_never_falls_with_more_runs_than_expected(progress):
     assert max(seen) <= 0.8
 
 
+def test_node_that_checks_its_widgets_first_is_not_done_by_that():
+    prompt = {**PROMPT, "3": {"class_type": "Save", "inputs": {"pictures": ["2", 0], "name": "a"}}}
+    progress = RunProgress(prompt, {"Paint": 8}, {})
+    for node, fraction in (("3", 0), ("1", 0), ("2", 0.1), ("3", 0.9)):
+        progress.feed("executing", {"node": node})
+        assert progress.fraction == pytest.approx(fraction)
+
+
 def test_fraction_cached_nodes_count_as_done(progress):
     progress.feed("execution_cached", {"nodes": ["1", "2", "77"]})
     assert progress.fraction == pytest.approx(0.9)
