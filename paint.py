@@ -1,5 +1,6 @@
 """From a picture to a painting video: `python paint.py PICTURE`; `--serve` for ComfyUI by hand, `--download` for the models.
 
+Several pictures or folders are painted one after the other; what is there is skipped.
 `python paint.py --what-is FILE` tells what a file says of how it was made.
 
 Everything runs in a real ComfyUI with this pack in it: the one named by COMFYUI_PATH, the one around this folder, or
@@ -26,6 +27,7 @@ require_python("paint.py")
 from paintsundo_models.constants import DEFAULT_SEGMENT_PROMPT  # noqa: E402
 from tools.command import run_command  # noqa: E402
 from tools.downloader import add_download_options  # noqa: E402
+from tools.sources import expanded  # noqa: E402
 from tools.under_comfyui import installation_of_this_run, run_under_comfyui  # noqa: E402
 from tools.what_is import describe  # noqa: E402
 
@@ -59,6 +61,13 @@ def video_seconds(text: str) -> float:
     return seconds
 
 
+def port_number(text: str) -> int:
+    """Parse the port of a server; argparse shows the message if it is none."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; it is a number from 1 to 65535")
+    return int(text)
+
+
 def command_line() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
@@ -66,12 +75,18 @@ def command_line() -> argparse.ArgumentParser:
         description="Make a video of how a picture could have been painted, in a real ComfyUI.",
         epilog="COMFYUI_PATH (and COMFYUI_PYTHON) name a ComfyUI of your own; without it one is made in .host/.",
     )
-    parser.add_argument("picture", nargs="?", type=Path, help="the finished picture; any size and format")
+    parser.add_argument(
+        "pictures",
+        nargs="*",
+        metavar="PICTURE",
+        help="the finished picture, any size and format; several, or folders with their sub-folders, are painted one after "
+        "the other, and what is painted already is skipped",
+    )
     parser.add_argument(
         "--output",
         type=Path,
         help="the video to write; the format gives the ending, and a name that exists gets a number "
-        "(default: output/PICTURE_painting.mp4)",
+        "(default: output/PICTURE_painting.mp4); of several pictures, the folder of the videos",
     )
     parser.add_argument("--seed", type=int, help="another number gives another painting process")
     parser.add_argument(
@@ -102,7 +117,7 @@ def command_line() -> argparse.ArgumentParser:
     add_video_options(parser)
     parser.add_argument("--cpu", action="store_true", help="use the CPU even where there is a GPU")
     parser.add_argument("--serve", action="store_true", help="start ComfyUI with this pack for use by hand")
-    parser.add_argument("--port", type=int, default=8188, help="port for --serve (default: 8188)")
+    parser.add_argument("--port", type=port_number, default=8188, help="port for --serve (default: 8188)")
     parser.add_argument(
         "--what-is",
         type=Path,
@@ -142,20 +157,16 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; ends the program where it is wrong."""
     parser = command_line()
-    options, unknown = parser.parse_known_args(argv)
-    if options.picture is not None and unknown and not any(word.startswith("-") for word in unknown):
-        parser.error(
-            f"give one PICTURE; {' '.join(unknown)} is too much. Run the command once for each picture"
-        )
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options = parser.parse_intermixed_args(argv)
     if options.check and options.download is None:
         parser.error("--check goes with --download")
-    wanted = [options.picture, options.serve or None, options.what_is, options.download]
+    wanted = [options.pictures or None, options.serve or None, options.what_is, options.download]
     if len(wanted) - wanted.count(None) != 1:
         parser.error("give one of PICTURE, --serve, --what-is FILE and --download")
-    if options.picture is not None and not options.picture.is_file():
-        parser.error(f"there is no file {options.picture}")
+    options.pictures = expanded(options.pictures)
+    for path in options.pictures:
+        if not path.is_file() and not path.is_dir():
+            parser.error(f"there is no file or folder {path}")
     return options
 
 
@@ -176,14 +187,17 @@ def paint(options: argparse.Namespace) -> int:
     installation = installation_of_this_run()
     if installation is None:
         return run_under_comfyui(__file__)
-    from tools import downloader, painter
+    from tools import batch, downloader, painter, studio
 
     if options.download:
-        return downloader.run(painter.models_folder(ROOT, installation) / "paintsundo", options)
+        return downloader.run(studio.models_folder(ROOT, installation) / "paintsundo", options)
     if options.serve:
         painter.serve(ROOT, installation, options.port, options.cpu)
-    else:
-        painter.paint(ROOT, installation, options)
+        return 0
+    if len(options.pictures) > 1 or options.pictures[0].is_dir():
+        return batch.paint_here(ROOT, installation, options)
+    options.picture = options.pictures[0]
+    painter.paint(ROOT, installation, options)
     return 0
 
 

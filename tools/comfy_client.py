@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +26,15 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class PromptError(RuntimeError):
-    """ComfyUI refused a prompt; the text names the nodes and inputs."""
+    """ComfyUI refused a prompt; the text names the nodes and inputs.
+
+    Attributes:
+        reasons: what is wrong with each input, in the words of its node.
+    """
+
+    def __init__(self, text: str, reasons: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        self.reasons = tuple(reasons)
 
 
 class ExecutionError(RuntimeError):
@@ -93,10 +101,19 @@ class ComfyClient:
         return self.get("/view", **{key: file[key] for key in ("filename", "subfolder", "type")})
 
     def download(self, file: Json, target: Path) -> Path:
-        """Save a result (see `view`) as `target`."""
+        """Save a result (see `view`) as `target`, which appears only when it is whole."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(self.view(file))
+        unfinished = target.with_name(f".paintsundo_{uuid.uuid4().hex}")
+        try:
+            unfinished.write_bytes(self.view(file))
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
         return target
+
+    def forget_history(self) -> None:
+        """Let ComfyUI drop its records of finished prompts, each of which holds a whole workflow."""
+        self.post("/history", b'{"clear": true}')
 
     def history(self, prompt_id: str) -> Json:
         """Return the record of a finished prompt, with "outputs" by node id and "status"; {} while it is not finished."""
@@ -125,7 +142,7 @@ class ComfyClient:
         except urllib.error.HTTPError as error:
             if error.code != 400:
                 raise
-            raise PromptError(_describe_refusal(json.loads(error.read()))) from None
+            raise _refusal(json.loads(error.read())) from None
 
     def events(self) -> "EventStream":
         """Open the stream of messages; use as a context manager, and pass its `client_id` to `queue`."""
@@ -244,14 +261,18 @@ class EventStream:
             stopped.cancel()
 
 
-def _describe_refusal(answer: Json) -> str:
+def _refusal(answer: Json) -> PromptError:
     error = answer.get("error", {})
     lines = [
         f"ComfyUI refused the workflow: {error.get('message', error)} {error.get('details', '')}".rstrip()
     ]
+    reasons = []
     for node_id, node in answer.get("node_errors", {}).items():
-        lines += [
-            f"  node {node_id} ({node['class_type']}): {problem['message']}: {problem['details']}"
-            for problem in node["errors"]
-        ]
-    return "\n".join(lines)
+        for problem in node["errors"]:
+            lines.append(
+                f"  node {node_id} ({node['class_type']}): {problem['message']}: {problem['details']}"
+            )
+            # ComfyUI puts the input's name before what the node says.
+            name = problem.get("extra_info", {}).get("input_name", "")
+            reasons.append(problem["details"].removeprefix(f"{name} - "))
+    return PromptError("\n".join(lines), reasons)

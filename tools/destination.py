@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from paintsundo_models.file_names import MOST_BYTES, cut_to_bytes
@@ -20,6 +21,11 @@ _NUMBER_BYTES = len("-999")
 def ending_of(path: Path) -> str:
     """Return the ending of a written file, "" for a folder."""
     return path.suffix if path.suffix.lower() in ENDINGS else ""
+
+
+def ending_of_format(video_format: str) -> str:
+    """Return the ending of a video of this format, "" for a folder of PNG files."""
+    return "" if video_format == PNG_SEQUENCE else f".{video_format.split()[0]}"
 
 
 def stem_of(path: Path) -> str:
@@ -43,10 +49,24 @@ def unused_path(path: Path) -> Path:
     return candidate
 
 
+def unused_base(base: Path, tails: Sequence[str]) -> Path:
+    """Return `base`, or the first of base-2, base-3, ... to which no file with one of these tails exists.
+
+    The name is cut where it would get too long with the longest tail.
+    """
+    longest = max((len(tail.encode()) for tail in tails), default=0)
+    base = base.with_name(cut_to_bytes(base.name, MOST_BYTES - longest - _NUMBER_BYTES))
+    number, candidate = 1, base
+    while any(candidate.with_name(candidate.name + tail).exists() for tail in tails):
+        number += 1
+        candidate = base.with_name(f"{base.name}-{number}")
+    return candidate
+
+
 def result_path(options: argparse.Namespace, root: Path, video_format: str) -> Path:
     """Return a path for the result that does not exist yet, with the format's ending; prints it if it is not the one given."""
     is_sequence = video_format == PNG_SEQUENCE
-    ending = "" if is_sequence else f".{video_format.split()[0]}"
+    ending = ending_of_format(video_format)
     if options.output is None:
         return unused_path(beside(root / "output" / options.picture.stem, f"_painting{ending}"))
     wanted = options.output.resolve()

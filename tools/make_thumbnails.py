@@ -23,19 +23,19 @@ if (
 from tools.comfy_client import Json  # noqa: E402
 from tools.command import CommandError  # noqa: E402
 from tools.installation import Installation  # noqa: E402
-from tools.painter import (  # noqa: E402
+from tools.painting import (  # noqa: E402
     DEMO_NAME,
     INTERPOLATE,
     MULTI_LOADER,
     SINGLE_LOADER,
     TAGGER,
     VIDEO,
-    server_errors,
 )
 from tools.pictures import load_picture, png_bytes, read_frames, spread  # noqa: E402
 from tools.pinned_comfyui import work_folder  # noqa: E402
 from tools.programs import find_program  # noqa: E402
 from tools.server import ComfyServer  # noqa: E402
+from tools.studio import server_errors  # noqa: E402
 from tools.under_comfyui import run_command_under_comfyui  # noqa: E402
 from tools.workflow import TEMPLATES, Workflow, template  # noqa: E402
 

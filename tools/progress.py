@@ -3,9 +3,14 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .comfy_client import Json, Prompt
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+LAYOUT = "{percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}  {desc}"
 
 
 class RunProgress:
@@ -93,8 +98,7 @@ def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
         return
     from tqdm import tqdm
 
-    layout = "{percentage:3.0f}% |{bar:30}| {elapsed}<{remaining}  {desc}"
-    with tqdm(total=1.0, bar_format=layout, file=sys.stdout, dynamic_ncols=True) as bar:
+    with tqdm(total=1.0, bar_format=LAYOUT, file=sys.stdout, dynamic_ncols=True) as bar:
 
         def show() -> None:
             bar.n = progress.fraction
@@ -103,3 +107,59 @@ def progress_bar(progress: RunProgress) -> Iterator[Callable[[], None]]:
         yield show
         bar.n = 1.0
         bar.set_description_str("done")
+
+
+class BatchBars:
+    """Two bars for many pictures, all of them and the one that is being painted; off a terminal, lines in place of bars."""
+
+    def __init__(self) -> None:
+        self._all: tqdm | None = None
+        self._total, self._done = 0, 0
+
+    @contextlib.contextmanager
+    def shown(self, total: int) -> Iterator[None]:
+        """Show the bar of all pictures while the block runs."""
+        self._total = total
+        if not sys.stdout.isatty():
+            yield
+            return
+        from tqdm import tqdm
+
+        layout = "{n_fmt}/{total_fmt} |{bar:30}| {elapsed}<{remaining}"
+        with tqdm(total=total, bar_format=layout, file=sys.stdout, dynamic_ncols=True) as self._all:
+            yield
+        self._all = None
+
+    @contextlib.contextmanager
+    def of_one(self, name: str) -> Iterator[Callable[[RunProgress], None]]:
+        """Yield a function that shows how far one picture is."""
+        if self._all is None:
+            print(f"{self._done + 1}/{self._total}  {name} ...")
+            yield lambda progress: None
+            return
+        from tqdm import tqdm
+
+        with tqdm(
+            total=1.0, bar_format=LAYOUT, file=sys.stdout, dynamic_ncols=True, position=1, leave=False
+        ) as bar:
+
+            def show(progress: RunProgress) -> None:
+                bar.n = progress.fraction
+                bar.set_description_str(f"{name}: {progress.label}")
+
+            yield show
+
+    def done(self, count: int, text: str | None) -> None:
+        """Show that `count` pictures are dealt with; `text` is a line about the last one."""
+        if self._all is not None:
+            self._all.update(count - self._done)
+        self._done = count
+        if text is not None:
+            self.say(text if self._all is not None else f"{count}/{self._total}  {text}")
+
+    def say(self, text: str) -> None:
+        """Write a line above the bars."""
+        if self._all is not None:
+            self._all.write(text, file=sys.stdout)
+        else:
+            print(text)

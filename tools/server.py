@@ -22,6 +22,7 @@ NOT_COPIED = (".git", ".host", "output", "__pycache__", ".pytest_cache", ".ruff_
 SECONDS_TO_START = 300  # the first start on a slow disk takes long, because Python compiles every module
 SECONDS_TO_END = 15
 LOGS_KEPT = 10
+LONGEST_LOG = 10_000_000  # bytes, of a server that paints one picture after the other
 
 
 class ComfyServer:
@@ -37,6 +38,8 @@ class ComfyServer:
         port: of the server; 0 for a free one.
         use_cpu: use the CPU even if there is a GPU.
         only_pack: do not load the other custom nodes of the installation.
+        apart_with: not None: the pack, further folders of custom nodes (these), input and output lie in a temporary folder
+            of this server, which vanishes with it. So servers of different copies of the pack can run side by side.
         extra_args: further arguments for ComfyUI's main.py.
     """
 
@@ -51,12 +54,14 @@ class ComfyServer:
         port: int = 0,
         use_cpu: bool = False,
         only_pack: bool = False,
+        apart_with: Sequence[Path] | None = None,
         extra_args: Sequence[str] = (),
     ) -> None:
         self.installation, self.pack, self.work = installation, pack, work
         self.base_directory, self.pack_folder = base_directory, pack_folder
         self.port = port or free_port()
         self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
+        self.is_apart, self._more_nodes = apart_with is not None, tuple(apart_with or ())
         self.log = work / f"comfyui-{self.port}.log"
         self._scratch = work / f"server-{self.port}"
         self.client = ComfyClient(f"http://127.0.0.1:{self.port}")
@@ -79,10 +84,11 @@ class ComfyServer:
             )
         self.work.mkdir(parents=True, exist_ok=True)
         for old in sorted(self.work.glob("comfyui-*.log"), key=lambda log: log.stat().st_mtime)[:-LOGS_KEPT]:
-            old.unlink()
+            old.unlink(missing_ok=True)
         command = self._command()
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-        with self.log.open("wb") as log:
+        self.log.unlink(missing_ok=True)
+        with self.log.open("ab") as log:  # appending, so that the file can be cut while ComfyUI writes
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -119,6 +125,14 @@ class ComfyServer:
             process.wait()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
+    def empty(self) -> None:
+        """Remove what a server that runs apart has taken in and put out, and keep its log short."""
+        for name in ("input", "output"):
+            for entry in (self._scratch / name).iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+        if self.log.stat().st_size > LONGEST_LOG:
+            os.truncate(self.log, 0)
+
     def wait(self) -> int:
         """Wait until the server ends by itself; return its exit code."""
         if self._process is None:
@@ -136,28 +150,43 @@ class ComfyServer:
         if self.use_cpu or not has_accelerator(self.installation.python):
             # On a CPU, ComfyUI's default (sub-quadratic attention) is many times slower than torch's attention.
             arguments += ["--cpu", "--use-pytorch-cross-attention"]
-        extra_paths: dict[str, str] = {}
         if self.base_directory is not None:
             for name in DATA_FOLDERS:
                 (self.base_directory / name).mkdir(parents=True, exist_ok=True)
-            place_pack(self.pack, self.base_directory / "custom_nodes" / self.pack_folder)
             arguments += ["--base-directory", str(self.base_directory)]
-            installed_as = self.pack_folder
-        else:
-            installed_as = installed_name(self.pack, self.installation.comfyui)
-            if installed_as is None:
-                installed_as = self.pack_folder
-                place_pack(self.pack, self._scratch / "custom_nodes" / self.pack_folder)
-                extra_paths["custom_nodes"] = str(self._scratch / "custom_nodes")
+        if self.is_apart:
+            for name in ("input", "output"):
+                (self._scratch / name).mkdir(parents=True, exist_ok=True)
+                arguments += [f"--{name}-directory", str(self._scratch / name)]
+        names = [self._place_pack(), *(folder.name for folder in self._more_nodes)]
         if self.only_pack:
-            arguments += ["--disable-all-custom-nodes", "--whitelist-custom-nodes", installed_as]
-        if extra_paths:
+            arguments += ["--disable-all-custom-nodes", "--whitelist-custom-nodes", *names]
+        if (self._scratch / "custom_nodes").is_dir():
             config = self._scratch / "extra_model_paths.yaml"
-            config.parent.mkdir(parents=True, exist_ok=True)
-            config.write_text(json.dumps({"paintsundo": extra_paths}), encoding="utf-8")  # JSON is YAML too
+            paths = {"paintsundo": {"custom_nodes": str(self._scratch / "custom_nodes")}}
+            config.write_text(json.dumps(paths), encoding="utf-8")  # JSON is YAML too
             arguments += ["--extra-model-paths-config", str(config)]
         main_py = self.installation.comfyui / "main.py"
         return [str(self.installation.python), str(LAUNCHER), str(main_py), *arguments, *self.extra_args]
+
+    def _place_pack(self) -> str:
+        """Make the pack, and the folders beside it, known to ComfyUI; return the pack's name there."""
+        own = self._scratch / "custom_nodes"
+        shutil.rmtree(own, ignore_errors=True)  # of a killed server that had this port
+        for folder in self._more_nodes:
+            place_pack(folder, own / folder.name)
+        if self.is_apart:
+            # A name of its own, because custom_nodes may hold another copy of the pack.
+            name = f"{self.pack_folder}-{self.port}"
+        elif self.base_directory is not None:
+            place_pack(self.pack, self.base_directory / "custom_nodes" / self.pack_folder)
+            return self.pack_folder
+        elif (installed := installed_name(self.pack, self.installation.comfyui)) is not None:
+            return installed
+        else:
+            name = self.pack_folder
+        place_pack(self.pack, own / name)
+        return name
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_START

@@ -18,17 +18,16 @@ from tqdm import tqdm
 from tools.comfy_client import ComfyClient, Json, Prompt
 from tools.command import CommandError
 from tools.installation import Installation
-from tools.painter import (
+from tools.painting import (
     FAST_WORKFLOW,
     INTERPOLATE,
     KEYFRAMES,
     MULTI_LOADER,
     SINGLE_LOADER,
-    make_server,
-    server_errors,
 )
 from tools.pictures import png_bytes
 from tools.pinned_comfyui import tail
+from tools.studio import make_server, server_errors
 from tools.workflow import Workflow, widgets_of
 
 from .evaluation import KEYFRAME_STEPS, Deviation, score_deviation, score_keyframes, score_segment

@@ -16,7 +16,7 @@ from paintsundo_models.video.frames import BatchFrames
 from paintsundo_models.video.full_size import FullSizeFrames
 from tools.comfy_client import Prompt
 from tools.installation import Installation
-from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER
+from tools.painting import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER
 
 from .evaluation_run import GUIDANCE, HELD_OUT_SEED, SAVE, Evaluator, evaluation_server
 from .full_size_scores import Made, Results, last_step

@@ -11,7 +11,7 @@ from paintsundo_models import planning
 from paintsundo_models.video.assembly import AssemblySettings, assemble
 from paintsundo_models.video.pace import PACE_AS_MADE, PACE_EQUAL
 from tools.installation import Installation
-from tools.painter import PLAN, SINGLE_LOADER, SMOOTH_FPS
+from tools.painting import PLAN, SINGLE_LOADER, SMOOTH_FPS
 
 from .evaluation_run import SAVE, Evaluator, evaluation_server, held_out_pictures
 from .pace_scores import GRID, Results, VideoScores, change_so_far, score_video, segment_spread

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import painter
+from tools import painting
 from tools.workflow import Workflow
 from training.scenes import Painting
 
@@ -31,12 +31,12 @@ def video(server, drawing, tmp_path_factory):
     """All frames in painting order without the cover, (T, H, W, 3) uint8."""
     data = io.BytesIO()
     Image.fromarray(drawing).save(data, "PNG")
-    workflow = Workflow.load(ROOT / painter.FAST_WORKFLOW, server.client.object_info())
+    workflow = Workflow.load(ROOT / painting.FAST_WORKFLOW, server.client.object_info())
     workflow.set_widget("LoadImage", "image", server.client.upload_image(data.getvalue(), "drawing.png"))
-    assert workflow.widget(painter.SINGLE_LOADER, "checkpoint") == painter.DEMO_NAME
-    assert workflow.widget(painter.MULTI_LOADER, "checkpoint") == painter.DEMO_NAME
+    assert workflow.widget(painting.SINGLE_LOADER, "checkpoint") == painting.DEMO_NAME
+    assert workflow.widget(painting.MULTI_LOADER, "checkpoint") == painting.DEMO_NAME
     prompt = workflow.to_prompt()
-    (key,) = [key for key, node in prompt.items() if node["class_type"] == painter.VIDEO]
+    (key,) = [key for key, node in prompt.items() if node["class_type"] == painting.VIDEO]
     (result,) = server.client.run(prompt, workflow.graph)[key]["images"]
     file = server.client.download(result, tmp_path_factory.mktemp("demo") / result["filename"])
     reader = imageio_ffmpeg.read_frames(str(file), pix_fmt="rgb24")

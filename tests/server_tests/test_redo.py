@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import painter
+from tools import painting
 from tools.workflow import Workflow, template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,10 +38,10 @@ def test_new_picture_gets_a_painting_video_of_its_own_and_no_controlnet_is_neede
         ("PaintsUndoPredictKeyframes", "steps", 1),
         ("PaintsUndoPredictKeyframes", "operation_steps", "999"),
         ("KSampler", "steps", 1),
-        (painter.INTERPOLATE, "steps", 1),
-        (painter.INTERPOLATE, "resolution", "size of the pictures"),
-        (painter.VIDEO, "format", "png sequence"),
-        (painter.VIDEO, "hold_last", 0.0),
+        (painting.INTERPOLATE, "steps", 1),
+        (painting.INTERPOLATE, "resolution", "size of the pictures"),
+        (painting.VIDEO, "format", "png sequence"),
+        (painting.VIDEO, "hold_last", 0.0),
     ):
         workflow.set_widget(node_type, widget, value)
     for node_type in ("PaintsUndoPredictKeyframe", "PaintsUndoPredictKeyframes"):
@@ -52,7 +52,7 @@ def test_new_picture_gets_a_painting_video_of_its_own_and_no_controlnet_is_neede
         node["class_type"] for node in prompt.values()
     }
     outputs = server.client.run(prompt, workflow.graph)
-    (video,) = workflow.nodes_of_type(painter.VIDEO)
+    (video,) = workflow.nodes_of_type(painting.VIDEO)
     files = outputs[str(video["id"])]["images"]
     assert len(files) == 31, "two segments: from the new picture to the first stroke, and to the canvas"
     first, last = (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from tools.painter import DEMO_NAME
+from tools.painting import DEMO_NAME
 from tools.variants import variants_sheet
 
 SIDE = 64

@@ -15,7 +15,7 @@ from paintsundo_pack.paintsundo_models.video import files as video_files
 from paintsundo_pack.paintsundo_models.video.metadata import metadata_texts
 from PIL import Image
 
-from tools import make_blueprint, painter
+from tools import make_blueprint, painting
 from tools.what_is import describe
 from tools.workflow import MODE_ACTIVE, TEMPLATES, Workflow, combo_options, template
 
@@ -83,7 +83,7 @@ def open_workflow(page, file, *, with_tagger=False):
     """Open a workflow as the page's menu does; return what the page would send to the server."""
     graph = json.loads(file.read_text(encoding="utf-8"))
     for node in graph["nodes"]:
-        if with_tagger and node["type"] == painter.TAGGER:
+        if with_tagger and node["type"] == painting.TAGGER:
             node["mode"] = MODE_ACTIVE  # as Ctrl-B does
     page.evaluate(LOAD, graph)
     page.wait_for_timeout(500)
@@ -212,13 +212,15 @@ def test_nothing_takes_the_picture_without_its_transparency(server, file):
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
 def test_workflow_asks_for_no_file_but_those_of_the_pack(server, file):
     workflow = Workflow.load(file, server.client.object_info())
-    loaders = [name for name in (painter.SINGLE_LOADER, painter.MULTI_LOADER) if workflow.nodes_of_type(name)]
+    loaders = [
+        name for name in (painting.SINGLE_LOADER, painting.MULTI_LOADER) if workflow.nodes_of_type(name)
+    ]
     assert loaders
     for loader in loaders:
-        assert workflow.widget(loader, "checkpoint") == painter.DEMO_NAME
-        assert painter.DEMO_NAME in combo_options(workflow.object_info, loader, "checkpoint")
+        assert workflow.widget(loader, "checkpoint") == painting.DEMO_NAME
+        assert painting.DEMO_NAME in combo_options(workflow.object_info, loader, "checkpoint")
     prompt = workflow.to_prompt()
-    assert painter.TAGGER not in {node["class_type"] for node in prompt.values()}
+    assert painting.TAGGER not in {node["class_type"] for node in prompt.values()}
     for node in prompt.values():
         required = workflow.object_info[node["class_type"]]["input"].get("required", {})
         assert set(required) <= set(node["inputs"])
@@ -264,7 +266,7 @@ def painted(page, server):
 )
 def test_workflow_paints_a_video(painted, ffprobe, picture, name, frames, fps):
     prompt, _, file = painted(ROOT / template(name))
-    assert (name in WITH_TAGGER) == (painter.TAGGER in {node["class_type"] for node in prompt.values()})
+    assert (name in WITH_TAGGER) == (painting.TAGGER in {node["class_type"] for node in prompt.values()})
     stream = probe(ffprobe, file)
     assert (stream["codec_name"], stream["pix_fmt"]) == ("h264", "yuv420p")
     assert (stream["width"], stream["height"]) == (SIZE, SIZE)
@@ -286,12 +288,12 @@ def segments_prompt(server):
 
 def test_each_segment_starts_where_the_one_before_it_ends(segments_prompt):
     nodes = segments_prompt
-    segments = [node["inputs"] for node in nodes.values() if node["class_type"] == painter.INTERPOLATE]
+    segments = [node["inputs"] for node in nodes.values() if node["class_type"] == painting.INTERPOLATE]
     assert len(segments) == 4
     assert all(one["end_image"] == next_["start_image"] for one, next_ in itertools.pairwise(segments))
     finished, canvas = (nodes[segments[i][end][0]] for i, end in ((0, "start_image"), (-1, "end_image")))
     assert [finished["inputs"]["batch_index"], canvas["inputs"]["batch_index"]] == [0, 2]
-    arranged = nodes[node_id(nodes, painter.VIDEO)]["inputs"]["keyframes"]
+    arranged = nodes[node_id(nodes, painting.VIDEO)]["inputs"]["keyframes"]
     assert finished["inputs"]["image"] == canvas["inputs"]["image"] == arranged
     assert nodes[arranged[0]]["class_type"] == "PaintsUndoArrangeKeyframes"
     assert len(nodes[arranged[0]]["inputs"]["keyframes"]) == 2, "one keyframe, between the two ends"
@@ -311,7 +313,7 @@ def test_another_keyframe_leaves_the_segments_away_from_it_as_they_are(segments_
         for key, node in nodes.items()
         if node["class_type"] == "PaintsUndoPredictKeyframe"
     }
-    segments = [key for key, node in nodes.items() if node["class_type"] == painter.INTERPOLATE]
+    segments = [key for key, node in nodes.items() if node["class_type"] == painting.INTERPOLATE]
     reached = {
         step: [number for number, segment in enumerate(segments, start=1) if key in needs(nodes, segment)]
         for step, key in keyframes.items()

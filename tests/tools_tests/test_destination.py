@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tools import destination, painter
+from tools import destination, painter, painting
 from tools.command import CommandError
 from tools.workflow import WorkflowError
 
@@ -14,8 +14,8 @@ KANJI = "漢" * 83  # 249 bytes
 
 
 def options(**given):
-    defaults = {"output": None, "picture": Path("a.png"), "format": None, "operation_steps": None}
-    return argparse.Namespace(**{**defaults, "steps": None, "seed": None, **given})
+    names = ("output", "format", "operation_steps", "steps", "seed", "variants", "duration", "pace", "hold")
+    return argparse.Namespace(**{"picture": Path("a.png"), **dict.fromkeys(names), **given})
 
 
 @pytest.mark.parametrize("stem", ["portrait v1.5", KANJI, "a" * 251, "é" * 120, "x.mp4"])
@@ -37,7 +37,7 @@ def test_sequence_of_a_picture_with_a_dot_in_its_name_is_a_folder_of_all_frames(
     assert target.name == "portrait v1.5_painting"
     server = SimpleNamespace(client=SimpleNamespace(download=lambda result, target: target))
     pictures = [{"filename": f"{i}.png"} for i in range(3)]
-    assert painter._download(server, pictures, target) == [target / f"{i}.png" for i in range(3)]
+    assert painter._download(server, pictures, target, tmp_path) == [target / f"{i}.png" for i in range(3)]
 
 
 def test_dot_in_the_output_is_kept(tmp_path):
@@ -64,8 +64,26 @@ def test_impossible_output_is_found_first(tmp_path):
         ({"operation_steps": "400, x"}, "no operation step"),
         ({"steps": 0}, "--steps is 0. It can be 1 to 1000"),
         ({"seed": -1}, "--seed is -1. It can be 0 to"),
+        ({"seed": 2**64 - 1, "variants": 2}, "--variants 2 counts up from --seed"),
+        (
+            {"duration": 3.0, "hold": 3.0},
+            "--duration and --hold do not fit: duration is 3 seconds, which .* fill up",
+        ),
+        ({"pace": "equal", "hold": 40.0}, "--duration and --hold do not fit"),
     ],
 )
 def test_bad_option_is_reported_before_comfyui_starts(given, said):
     with pytest.raises(WorkflowError, match=said):
-        painter.check_options(options(**given))
+        painting.check_options(options(**given))
+
+
+def test_video_that_cannot_be_written_survives_in_comfyui_s_output_folder(tmp_path):
+    def download(result, target):
+        raise OSError(28, "No space left on device")
+
+    server = SimpleNamespace(client=SimpleNamespace(download=download))
+    results = [{"filename": "painting_00001_.mp4", "subfolder": "PaintsUndo"}]
+    with pytest.raises(CommandError) as caught:
+        painter._download(server, results, tmp_path / "a.mp4", Path("/comfy/output"))
+    survivor = Path("/comfy/output/PaintsUndo/painting_00001_.mp4")
+    assert str(caught.value).endswith(f"No space left on device. ComfyUI has kept what it made: {survivor}")

@@ -14,7 +14,7 @@ import pytest
 from paintsundo_pack.nodes import NODES
 from paintsundo_pack.paintsundo_models.video import files as video_files
 
-from tools import painter
+from tools import destination, painter, painting, studio
 from tools.command import CommandError
 from tools.workflow import Workflow, WorkflowError
 
@@ -29,18 +29,18 @@ def combo(*options):
 def object_info(single=(), multi=(), taggers=("(none found)",)):
     """The nodes that paint.py sets, with their widgets."""
     widgets = {
-        painter.SINGLE_LOADER: {"checkpoint": combo(*single)},
-        painter.MULTI_LOADER: {"checkpoint": combo(*multi)},
-        painter.TAGGER: {"tagger": combo(*taggers)},
-        painter.KEYFRAMES: {
+        painting.SINGLE_LOADER: {"checkpoint": combo(*single)},
+        painting.MULTI_LOADER: {"checkpoint": combo(*multi)},
+        painting.TAGGER: {"tagger": combo(*taggers)},
+        painting.KEYFRAMES: {
             "prompt": ["STRING", {"default": ""}],
             "operation_steps": ["STRING", {"default": "400, 999"}],
             "seed": ["INT", {"default": 1, "control_after_generate": True}],
             "steps": ["INT", {"default": 50}],
         },
-        painter.PAIRS: {"seed": ["INT", {"default": 123}]},
-        painter.INTERPOLATE: {"prompt": ["STRING", {"default": "1girl"}], "steps": ["INT", {"default": 50}]},
-        painter.VIDEO: {"hold_last": ["FLOAT", {"default": 0.0}], "format": combo(*FORMATS)},
+        painting.PAIRS: {"seed": ["INT", {"default": 123}]},
+        painting.INTERPOLATE: {"prompt": ["STRING", {"default": "1girl"}], "steps": ["INT", {"default": 50}]},
+        painting.VIDEO: {"hold_last": ["FLOAT", {"default": 0.0}], "format": combo(*FORMATS)},
     }
     return {name: {"display_name": name, "input": {"required": inputs}} for name, inputs in widgets.items()}
 
@@ -51,7 +51,7 @@ def options(**values):
     return argparse.Namespace(**{name: values.get(name) for name in names})
 
 
-DEMO = painter.DEMO_NAME
+DEMO = painting.DEMO_NAME
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ DEMO = painter.DEMO_NAME
     ],
 )
 def test_pick_checkpoints_takes_the_best_pair(single, multi, expected):
-    assert painter.pick_checkpoints(object_info(single, multi)) == painter.Checkpoints(*expected)
+    assert painting.pick_checkpoints(object_info(single, multi)) == painting.Checkpoints(*expected)
 
 
 @pytest.mark.parametrize(("single", "multi"), [([], []), (["mine"], []), (["mine"], [DEMO])])
 def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
     with pytest.raises(CommandError, match=r"demo's files are missing.*README"):
-        painter.pick_checkpoints(object_info(single, multi))
+        painting.pick_checkpoints(object_info(single, multi))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
 )
 def test_demo_is_painted_fast_unless_steps_are_given(is_demo, fast, steps, is_fast):
     given = argparse.Namespace(fast=fast, steps=steps, pace=None)
-    chosen = painter.choose_workflow(given, painter.Checkpoints(is_demo, "a", "b"))
-    assert chosen == (painter.FAST_WORKFLOW if is_fast else painter.WORKFLOW)
-    assert ("--steps 50" in painter._describe(painter.Checkpoints(is_demo, "a", "b"), is_fast, False)) == (
+    chosen = painting.choose_workflow(given, painting.Checkpoints(is_demo, "a", "b"))
+    assert chosen == (painting.FAST_WORKFLOW if is_fast else painting.WORKFLOW)
+    assert ("--steps 50" in painting.describe(painting.Checkpoints(is_demo, "a", "b"), is_fast, False)) == (
         is_demo and is_fast
     )
 
@@ -100,39 +100,39 @@ def workflow_after(given, info=None, tagger_mode=0):
         {
             "id": number,
             "type": name,
-            "mode": tagger_mode if name == painter.TAGGER else 0,
+            "mode": tagger_mode if name == painting.TAGGER else 0,
             "inputs": [],
             "outputs": [{"links": [1] if "Tagger" in name else []}],
         }
         for number, name in enumerate(info, start=1)
     ]
-    keyframes = next(node for node in nodes if node["type"] == painter.KEYFRAMES)
+    keyframes = next(node for node in nodes if node["type"] == painting.KEYFRAMES)
     keyframes["inputs"] = [{"name": "prompt", "type": "STRING", "link": 1, "widget": {"name": "prompt"}}]
-    tagger = next(node for node in nodes if node["type"] == painter.TAGGER)
+    tagger = next(node for node in nodes if node["type"] == painting.TAGGER)
     links = [[1, tagger["id"], 0, keyframes["id"], 0, "STRING"]]
     workflow = Workflow({"nodes": nodes, "links": links}, info)
-    painter.apply_options(workflow, given, painter.Checkpoints(False, "a", "b"))
+    painting.apply_options(workflow, given, painting.Checkpoints(False, "a", "b"))
     return {node["class_type"]: node["inputs"] for node in workflow.to_prompt().values()}
 
 
 def test_apply_options_none_given_leaves_the_workflow_as_it_is():
     prompt = workflow_after(options())
-    assert prompt[painter.KEYFRAMES] == {
+    assert prompt[painting.KEYFRAMES] == {
         "prompt": ["3", 0],
         "operation_steps": "400, 999",
         "seed": 1,
         "steps": 50,
     }
-    assert prompt[painter.SINGLE_LOADER] == {"checkpoint": "a"}
-    assert prompt[painter.MULTI_LOADER] == {"checkpoint": "b"}
-    assert prompt[painter.INTERPOLATE] == {"prompt": "1girl", "steps": 50}
-    assert painter.TAGGER in prompt
+    assert prompt[painting.SINGLE_LOADER] == {"checkpoint": "a"}
+    assert prompt[painting.MULTI_LOADER] == {"checkpoint": "b"}
+    assert prompt[painting.INTERPOLATE] == {"prompt": "1girl", "steps": 50}
+    assert painting.TAGGER in prompt
 
 
 def test_apply_options_an_installed_tagger_runs_though_the_workflow_bypasses_it():
     prompt = workflow_after(options(), tagger_mode=4)
-    assert prompt[painter.KEYFRAMES]["prompt"] == ["3", 0]
-    assert painter.TAGGER in prompt
+    assert prompt[painting.KEYFRAMES]["prompt"] == ["3", 0]
+    assert painting.TAGGER in prompt
 
 
 def test_apply_options_all_given_reach_their_nodes():
@@ -146,11 +146,11 @@ def test_apply_options_all_given_reach_their_nodes():
         format="gif",
     )
     prompt = workflow_after(given)
-    assert prompt[painter.KEYFRAMES] == {"prompt": "a cat", "operation_steps": "999", "seed": 7, "steps": 20}
-    assert prompt[painter.PAIRS] == {"seed": 7}
-    assert prompt[painter.INTERPOLATE] == {"prompt": "a tree", "steps": 20}
-    assert prompt[painter.VIDEO] == {"hold_last": 3.5, "format": "gif"}
-    assert painter.TAGGER not in prompt
+    assert prompt[painting.KEYFRAMES] == {"prompt": "a cat", "operation_steps": "999", "seed": 7, "steps": 20}
+    assert prompt[painting.PAIRS] == {"seed": 7}
+    assert prompt[painting.INTERPOLATE] == {"prompt": "a tree", "steps": 20}
+    assert prompt[painting.VIDEO] == {"hold_last": 3.5, "format": "gif"}
+    assert painting.TAGGER not in prompt
 
 
 @pytest.fixture(scope="module")
@@ -160,37 +160,37 @@ def paced():
     info |= {node.define_schema().node_id: node.GET_NODE_INFO_V1() for node in NODES}
 
     def after(**given):
-        workflow = Workflow.load(ROOT / painter.PACED_WORKFLOW, info)
-        chosen, checkpoints = options(**given), painter.Checkpoints(True, DEMO, DEMO)
-        assert painter.choose_workflow(chosen, checkpoints) == painter.PACED_WORKFLOW
-        painter.apply_options(workflow, chosen, checkpoints)
+        workflow = Workflow.load(ROOT / painting.PACED_WORKFLOW, info)
+        chosen, checkpoints = options(**given), painting.Checkpoints(True, DEMO, DEMO)
+        assert painting.choose_workflow(chosen, checkpoints) == painting.PACED_WORKFLOW
+        painting.apply_options(workflow, chosen, checkpoints)
         prompt = {node["class_type"]: node["inputs"] for node in workflow.to_prompt().values()}
-        return prompt, painter.planned_segments(workflow, chosen)
+        return prompt, painting.planned_segments(workflow, chosen)
 
     return after
 
 
 def test_pace_plans_the_steps_and_paces_the_video(paced):
     prompt, segments = paced(pace="ease", duration=15.0, hold=1.0, prompt="a cat")
-    video, plan = prompt[painter.VIDEO], prompt[painter.PLAN]
+    video, plan = prompt[painting.VIDEO], prompt[painting.PLAN]
     assert (video["pace"], video["duration"], video["fps"], video["hold_last"]) == ("ease", 15, 24, 1)
     assert (plan["spacing"], plan["prompt"]) == ("equal change", "a cat")
-    assert prompt[painter.KEYFRAMES]["operation_steps"] == ["12", 0]
+    assert prompt[painting.KEYFRAMES]["operation_steps"] == ["12", 0]
     assert segments == plan["count"] + 1 == 7
-    assert paced(pace="equal")[0][painter.VIDEO]["pace"] == "equal change"
+    assert paced(pace="equal")[0][painting.VIDEO]["pace"] == "equal change"
 
 
 def test_operation_steps_take_the_place_of_the_plan(paced):
     prompt, segments = paced(pace="equal", operation_steps="300, 999")
-    assert painter.PLAN not in prompt
-    assert prompt[painter.KEYFRAMES]["operation_steps"] == "300, 999"
+    assert painting.PLAN not in prompt
+    assert prompt[painting.KEYFRAMES]["operation_steps"] == "300, 999"
     assert segments == 3
 
 
 def test_apply_options_without_a_tagger_leaves_it_out(capsys):
     prompt = workflow_after(options(), object_info(["a"], ["b"]))
-    assert painter.TAGGER not in prompt
-    assert prompt[painter.KEYFRAMES]["prompt"] == ""
+    assert painting.TAGGER not in prompt
+    assert prompt[painting.KEYFRAMES]["prompt"] == ""
     assert "--prompt" in capsys.readouterr().out
 
 
@@ -206,7 +206,7 @@ def test_apply_options_without_a_tagger_leaves_it_out(capsys):
     ],
 )
 def test_apply_options_format_by_name_or_by_the_output_s_ending(given, expected):
-    assert workflow_after(options(**given))[painter.VIDEO]["format"] == expected
+    assert workflow_after(options(**given))[painting.VIDEO]["format"] == expected
 
 
 def test_apply_options_unknown_format_lists_those_there_are():
@@ -215,16 +215,16 @@ def test_apply_options_unknown_format_lists_those_there_are():
 
 
 def test_upload_name_is_plain_and_of_one_content():
-    names = [painter.upload_name(Path('a b"ü.tar.png'), data) for data in (b"1", b"2")]
+    names = [painting.upload_name(Path('a b"ü.tar.png'), data) for data in (b"1", b"2")]
     assert names == ["a_b_tar_6b86b273.png", "a_b_tar_d4735e3a.png"]
 
 
 def test_unused_path_counts_on(tmp_path):
     first = tmp_path / "cat.mp4"
-    assert painter.unused_path(first) == first
+    assert destination.unused_path(first) == first
     first.touch()
     (tmp_path / "cat-2.mp4").touch()
-    assert painter.unused_path(first) == tmp_path / "cat-3.mp4"
+    assert destination.unused_path(first) == tmp_path / "cat-3.mp4"
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_unused_path_counts_on(tmp_path):
 )
 def test_segment_count_reads_the_steps_as_the_node_does(text, count, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))  # as paint.py does
-    assert painter.segment_count(text) == count
+    assert painting.segment_count(text) == count
     with pytest.raises(WorkflowError, match="no operation step"):
-        painter.segment_count("400, x")
+        painting.segment_count("400, x")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_result_path_says_where_it_is_not_the_one_asked_for(
     tmp_path, capsys, output, video_format, name, said
 ):
     (tmp_path / "old.mp4").touch()
-    path = painter.result_path(options(output=tmp_path / output), tmp_path, video_format)
+    path = destination.result_path(options(output=tmp_path / output), tmp_path, video_format)
     assert path == tmp_path / name
     shown = capsys.readouterr().out
     assert (said in shown) if said else not shown
@@ -266,15 +266,19 @@ def test_result_path_says_where_it_is_not_the_one_asked_for(
 
 def test_result_path_endings_are_those_of_the_node_s_files(tmp_path):
     for name, spec in video_files.VIDEO_FORMATS.items():
-        assert painter.result_path(options(output=tmp_path / "a"), tmp_path, name).suffix == spec.extension
+        assert (
+            destination.result_path(options(output=tmp_path / "a"), tmp_path, name).suffix == spec.extension
+        )
 
 
 def test_download_leaves_alone_what_came_up_during_the_run(tmp_path):
     (tmp_path / "a.mp4").write_text("somebody's")
     server = SimpleNamespace(client=SimpleNamespace(download=lambda result, target: target))
-    assert painter._download(server, [{"filename": "x.mp4"}], tmp_path / "a.mp4") == [tmp_path / "a-2.mp4"]
+    assert painter._download(server, [{"filename": "x.mp4"}], tmp_path / "a.mp4", tmp_path) == [
+        tmp_path / "a-2.mp4"
+    ]
     pictures = [{"filename": f"{i}.png"} for i in (1, 2)]
-    assert painter._download(server, pictures, tmp_path / "b") == [
+    assert painter._download(server, pictures, tmp_path / "b", tmp_path) == [
         tmp_path / "b" / f"{i}.png" for i in (1, 2)
     ]
 
@@ -306,8 +310,9 @@ def run_paint(*arguments, **environment):
         ([], "give one of PICTURE, --serve, --what-is FILE and --download"),
         (["--serve", "x.png"], "give one of PICTURE"),
         (["--what-is", "x.mp4", "x.png"], "give one of PICTURE"),
-        (["no such.png"], "no file no such.png"),
-        (["a.png", "b.png"], "give one PICTURE; b.png is too much"),
+        (["no such.png"], "no file or folder no such.png"),
+        (["a.png", "b.png"], "no file or folder a.png"),
+        (["--serve", "--port", "0"], "'0' is no port"),
         (["a.png", "--no-such"], "unrecognized arguments: --no-such"),
         (["x.png", "--hold", "-1"], "'-1' is no number of seconds from 0 to 60"),
         (["x.png", "--duration", "0"], "'0' is no number of seconds up to 600"),
@@ -340,12 +345,12 @@ def test_paint_file_that_is_no_picture_ends_with_the_reason(tmp_path):
 @pytest.mark.parametrize("kind", [ConnectionError, urllib.error.URLError, PermissionError])
 def test_server_errors_become_host_errors(kind):
     """The server went away, in a message or between two; the result cannot be written."""
-    with pytest.raises(CommandError, match="gone"), painter.server_errors():
+    with pytest.raises(CommandError, match="gone"), studio.server_errors():
         raise kind("gone")
 
 
 def test_default_workflow_has_one_of_each_node_that_is_set():
-    graph = json.loads((ROOT / painter.WORKFLOW).read_text(encoding="utf-8"))
+    graph = json.loads((ROOT / painting.WORKFLOW).read_text(encoding="utf-8"))
     types = [node["type"] for node in graph["nodes"]]
     wanted = ["LoadImage", *object_info()]
     assert [types.count(name) for name in wanted] == [1] * len(wanted)

@@ -9,7 +9,7 @@ import pytest
 from paintsundo_pack.nodes import NODES
 from PIL import Image
 
-from tools import painter, variants
+from tools import painting, studio, variants
 from tools.what_is import statement_of
 from tools.workflow import Workflow
 
@@ -24,7 +24,7 @@ def workflow():
     host = {
         kind: {"input": {}, "output": outputs, "output_name": outputs} for kind, outputs in LOADED.items()
     }
-    return Workflow.load(ROOT / painter.WORKFLOW, {**info, **host})
+    return Workflow.load(ROOT / painting.WORKFLOW, {**info, **host})
 
 
 def node_of(prompt, kind):
@@ -38,7 +38,7 @@ def test_seeds_reach_both_models_and_the_saved_graph_holds_the_node(workflow):
     for prompt in (workflow.to_prompt(), again.to_prompt()):
         key = node_of(prompt, variants.VARIANTS)
         assert prompt[key]["inputs"] == {"seed": 7, "count": 3}
-        for kind in (painter.KEYFRAMES, painter.PAIRS):
+        for kind in (painting.KEYFRAMES, painting.PAIRS):
             assert prompt[node_of(prompt, kind)]["inputs"]["seed"] == [key, 0]
 
 
@@ -47,8 +47,8 @@ def test_keyframes_alone_run_nothing_of_the_costly_half(workflow):
     prompt = workflow.to_prompt()
     first = variants.keyframes_only(prompt)
     kinds = {node["class_type"] for node in first.values()}
-    assert {painter.KEYFRAMES, painter.SINGLE_LOADER, variants.VARIANTS, "PreviewImage"} <= kinds
-    assert not kinds & {painter.MULTI_LOADER, painter.PAIRS, painter.INTERPOLATE, painter.VIDEO}
+    assert {painting.KEYFRAMES, painting.SINGLE_LOADER, variants.VARIANTS, "PreviewImage"} <= kinds
+    assert not kinds & {painting.MULTI_LOADER, painting.PAIRS, painting.INTERPOLATE, painting.VIDEO}
     shared = first.keys() & prompt.keys()
     assert all(first[key] == prompt[key] for key in shared), "else ComfyUI makes the keyframes again"
 
@@ -88,5 +88,6 @@ def test_results_are_told_apart():
 def test_every_variant_gets_a_name_with_its_seed(tmp_path):
     server = SimpleNamespace(client=SimpleNamespace(download=lambda result, target: target))
     results = [{"filename": f"{n}.mp4", "subfolder": ""} for n in (1, 2)]
-    files = painter.download_variants(server, results, tmp_path / "house_painting.mp4", [7, 8])
+    run = SimpleNamespace(seeds=[7, 8])
+    files = studio.download_videos(server, run, results, tmp_path / "house_painting.mp4")
     assert files == [[tmp_path / f"house_painting_seed{seed}.mp4"] for seed in (7, 8)]
