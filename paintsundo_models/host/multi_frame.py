@@ -21,6 +21,7 @@ from ..layout import frames_as_sheet
 from ..multi_frame.process import ScaledZeroSNRSampling
 from ..multi_frame.projection import ImageProjectionParams
 from ..multi_frame.unet import UNet3D, UNet3DParams
+from .merging import check_merged_weights
 from .model_options import with_guidance
 from .patchers import build_diffusion_model
 from .text import check_prompt_width
@@ -52,6 +53,19 @@ class MultiFrameModel(comfy.model_base.BaseModel):
         super().__init__(config, ModelType.V_PREDICTION, device=device, unet_model=UNet3D)  # pyright: ignore[reportArgumentType]
         self.model_sampling = ScaledZeroSNRSampling()
 
+    @property
+    def frames(self) -> int:
+        """Return how many frames a segment of this checkpoint has; the model reads them at once."""
+        return self.model_config.unet_config["projection"].video_length
+
+    def _apply_model(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if x.shape[2] != self.frames:
+            raise ValueError(
+                f"Another node has cut the segment to {x.shape[2]} frames, and this model reads {self.frames} at once. Remove "
+                "that node, such as Context Windows."
+            )
+        return super()._apply_model(x, *args, **kwargs)
+
     def memory_required(self, input_shape: tuple, cond_shapes: dict = {}) -> float:  # noqa: B006  the host's own signature
         """Return how many bytes ComfyUI should free before sampling.
 
@@ -63,6 +77,7 @@ class MultiFrameModel(comfy.model_base.BaseModel):
         return latents * mm.dtype_size(dtype) * 0.01 * self.memory_usage_factor * 1024**2
 
     def extra_conds(self, **kwargs: Any) -> dict:
+        check_merged_weights(self.current_patcher)
         if not isinstance(self.model_sampling, ScaledZeroSNRSampling):
             raise ValueError(
                 "A ModelSampling node has replaced the process that the multi-frame model was trained on (v prediction, "
@@ -80,7 +95,7 @@ class MultiFrameModel(comfy.model_base.BaseModel):
             raise ValueError(
                 "The conditioning carries no pictures. Put Interpolation Conditioning between the prompt and the sampler."
             )
-        frames = self.model_config.unet_config["projection"].video_length
+        frames = self.frames
         if pictures.ndim != 5 or pictures.shape[2] != frames:
             raise ValueError(
                 f"The picture latents in the conditioning are {list(pictures.shape)}, and this model reads {frames} frames: "

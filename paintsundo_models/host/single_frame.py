@@ -21,6 +21,7 @@ from torch import Tensor
 from ..checkpoints.files import check_tensors
 from ..checkpoints.parts import SINGLE_FRAME_LOADER
 from ..schedule import SINGLE_FRAME_BETAS
+from .merging import check_merged_weights
 from .patchers import build_diffusion_model, shapes_of
 from .text import check_prompt_width
 
@@ -40,6 +41,7 @@ class SingleFrameModel(comfy.model_base.BaseModel):
         self.operation_embedder = Timestep(config.unet_config["adm_in_channels"])
 
     def extra_conds(self, **kwargs: Any) -> dict:
+        check_merged_weights(self.current_patcher)
         steps, count = kwargs.get(OPERATION_STEP), len(kwargs["noise"])
         if steps is None:
             raise ValueError(

@@ -69,3 +69,66 @@ def test_what_does_not_fit_a_segment_is_refused_by_the_multi_frame_model(multi):
             multi.model.model.extra_conds(
                 **conditioning[0][1], cross_attn=conditioning[0][0], noise=samples, device=torch.device("cpu")
             )
+
+
+def merged(model, other, strength, strength_model):
+    """The MODEL that a merging node of the host makes; the node calls add_patches for each weight, which takes long."""
+    mixed = model.clone()
+    mixed.add_patches(other.get_key_patches("diffusion_model."), strength, strength_model)
+    return mixed
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("strength", "strength_model"), [(0.5, 0.5), (1.0, 1.0)], ids=["simple", "add"])
+def test_our_two_models_cannot_be_merged_and_two_of_a_kind_can(single, multi, strength, strength_model):
+    prompt = encode_prompt(single.clip, "")
+    picture = keyframes.encode_picture(single.vae, torch.rand(1, 64, 64, 3), 64, 64)
+    positive, negative, latent = keyframes.keyframe_conditioning(prompt, prompt, picture, [400])
+    same = merged(single.model, single.model, strength, strength_model)
+    assert sample(same, positive, negative, latent["samples"]).isfinite().all()
+    pair = torch.rand(2, 64, 64, 3).split(1)
+    prompt = encode_prompt(multi.clip, "")
+    *segment, segment_latent, _ = segments.interpolation_conditioning(
+        prompt, prompt, multi.clip_vision, multi.vae, *pair, resolution="size of the pictures"
+    )
+    for mixed, conditionings, samples in (
+        (merged(single.model, multi.model, strength, strength_model), (positive, negative), latent),
+        (merged(multi.model, single.model, strength, strength_model), segment, segment_latent),
+    ):
+        with pytest.raises(ValueError, match="mixed a model of another kind into this one"):
+            sample(mixed, *conditionings, samples["samples"])
+
+
+@torch.inference_mode()
+def test_a_difference_of_sd15_models_can_be_added_though_its_input_layer_is_smaller(single):
+    prompt = encode_prompt(single.clip, "")
+    picture = keyframes.encode_picture(single.vae, torch.rand(1, 64, 64, 3), 64, 64)
+    conditioned = keyframes.keyframe_conditioning(prompt, prompt, picture, [400])
+    name = "diffusion_model.input_blocks.0.0.weight"
+    patches = single.model.get_key_patches("diffusion_model.")
+    weight, convert = patches[name][0]
+    patches[name] = [(weight[:, :4], convert)]
+    added, mixed = single.model.clone(), single.model.clone()
+    added.add_patches(patches, 0.1, 1.0)
+    mixed.add_patches(patches, 0.1, 0.9)
+    assert sample(added, conditioned[0], conditioned[1], conditioned[2]["samples"]).isfinite().all()
+    with pytest.raises(
+        ValueError, match=r"input_blocks.0.0.weight is \[32, 4, 3, 3\] there and \[32, 8, 3, 3\]"
+    ):
+        sample(mixed, conditioned[0], conditioned[1], conditioned[2]["samples"])
+
+
+@torch.inference_mode()
+def test_a_segment_that_a_node_cuts_while_it_is_sampled_is_refused(multi):
+    from comfy_extras.nodes_context_windows import ContextWindowsManualNode
+
+    prompt = encode_prompt(multi.clip, "")
+    pair = torch.rand(2, 64, 64, 3).split(1)
+    positive, negative, latent, _ = segments.interpolation_conditioning(
+        prompt, prompt, multi.clip_vision, multi.vae, *pair, resolution="size of the pictures"
+    )
+    cut = ContextWindowsManualNode.execute(
+        multi.model, 8, 0, "standard_static", 1, False, "pyramid", 2
+    ).result[0]
+    with pytest.raises(ValueError, match="cut the segment to 8 frames, and this model reads 16"):
+        sample(cut, positive, negative, latent["samples"])
