@@ -8,6 +8,7 @@ from ..paintsundo_models.constants import DEFAULT_SEGMENT_SEED, SEED_MAX
 from ..paintsundo_models.pictures import inputs, resizing
 from .page_features import KEYFRAME, PAINTING_VIDEO, searched_as
 from .previews import box_of, cut_shown
+from .progress_text import number_segments
 
 
 class ArrangeKeyframes(io.ComfyNode):
@@ -192,6 +193,7 @@ class KeyframePairs(io.ComfyNode):
             )
         pictures = list(keyframes.split(1))
         count = len(pictures) - 1
+        number_segments(pictures[:-1])
         return io.NodeOutput(
             pictures[:-1],
             pictures[1:],

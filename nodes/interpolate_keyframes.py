@@ -21,7 +21,7 @@ from .choices import Choice, require_choice
 from .multi_frame_sampling import CATEGORY, model_input
 from .page_features import PAINTING_VIDEO, SEGMENT, advanced, searched_as, shown_again
 from .previews import box_of, cut_shown, show_in_place_of_latent
-from .progress_text import number_in_list, say_on_node
+from .progress_text import say_on_node, segment_text
 
 REUSED_TEXT, SAMPLED_TEXT = "segment from an earlier run", "segment made now"
 """What the node says of each segment."""
@@ -272,8 +272,8 @@ class Interpolate(io.ComfyNode):
         require_choice("resolution", resolution, list(RESOLUTIONS))
         require_choice("fit", fit, list(FITS))
         settings = SamplerSettings(seed, steps, cfg, sampler_name, scheduler)
-        if number_in_list() > 1:  # the first run may be one of a list or the only one; the host does not say
-            say_on_node(f"segment {number_in_list()}")
+        if text := segment_text(start_image):
+            say_on_node(text)
         segment = segments.interpolate(
             MultiFrameObjects(model, clip, vae, clip_vision),
             (start_image, end_image),

@@ -102,3 +102,10 @@ def test_ruff_and_pyright_have_one_version_everywhere():
     assert f"rev: v{ruff}\n" in (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     said = f"ruff {ruff} and pyright {pyright}"
     assert said in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_code_has_nothing_that_the_registry_s_validation_warns_of():
+    """`comfy node validate` looks with ruff for exec, eval and several statements on a line."""
+    rules = ["ruff", "check", "--quiet", "--select", "S102,S307,E702", str(ROOT)]
+    done = subprocess.run([sys.executable, "-m", *rules], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")

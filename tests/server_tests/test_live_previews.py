@@ -110,7 +110,7 @@ def test_segment_shows_all_its_frames_while_it_is_sampled_and_itself_in_the_end(
     pictures, texts, outputs = received(server, graph)
     # Three columns and six rows of frames that are twice as wide as high; ComfyUI enlarges the latents to 512 pixels.
     assert [shown.size for shown in pictures] == 2 * [*2 * [(512, 512)], (6 * SIZE, 6 * SIZE)]
-    assert texts == ["segment 2"]
+    assert texts == ["segment 1 of 2", "segment 2 of 2"]
     last = Image.open(io.BytesIO(server.client.view(outputs["look"]["images"][-1]))).convert("RGB")
     shown = pictures[-1].crop((0, 5 * SIZE, 2 * SIZE, 6 * SIZE))
     assert abs(np.asarray(shown, int).mean() - np.asarray(last, int).mean()) < 4
