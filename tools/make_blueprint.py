@@ -24,6 +24,11 @@ DESCRIPTION = (
     "From a finished picture to a video of how it could have been painted: canvas, sketch, lines, colours, shading. "
     "Choose the two checkpoints inside."
 )
+# Newer pages find it by these words too; older ones find it by its name alone.
+SEARCH_WORDS = [
+    *("time lapse", "speed paint", "drawing process", "making of", "how it was painted", "undo", "video"),
+    *("延时", "绘画过程", "绘制过程", "タイムラプス", "メイキング", "制作過程"),
+]
 LEFT_OUT = ("MarkdownNote", "LoadImage", "JoinImageWithAlpha", "PaintsUndoTagger")
 INPUT_NODE, OUTPUT_NODE = -10, -20
 TEXT, SEED, LENGTH = "prompt", "seed", "duration"
@@ -197,7 +202,7 @@ def _document(
         "links": [],
         "version": 0.4,
         "definitions": {"subgraphs": [subgraph]},
-        "extra": {"BlueprintDescription": DESCRIPTION},
+        "extra": {"BlueprintDescription": DESCRIPTION, "BlueprintSearchAliases": SEARCH_WORDS},
     }
 
 
