@@ -31,3 +31,7 @@ class VideoEncodingError(RuntimeError):
 
 class DownloadError(RuntimeError):
     """The released files cannot be fetched from the hub, or compared with it."""
+
+
+class NotEnoughMemoryError(RuntimeError):
+    """Memory ran out although smaller groups were tried; the message says at what, and what helps."""

@@ -8,7 +8,10 @@ from torch import Tensor
 
 from .checkpoints.parts import SINGLE_FRAME_LOADER
 from .host.encoding_cache import cached_encoding, picture_key
+from .host.main_memory import require_room_for_frames
 from .host.objects import Prompts, SingleFrameObjects
+from .host.out_of_memory import OTHER_REMEDIES, BranchesApart, Stage, in_groups
+from .host.pictures_vae import decode_whole, encode_whole
 from .host.sampling import (
     Conditioning,
     SamplerSettings,
@@ -19,13 +22,17 @@ from .host.sampling import (
     scheduled_sigmas,
 )
 from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
-from .host.video_vae import VideoVAE
+from .host.video_vae import PIXELS_PER_LATENT, VideoVAE
 from .pictures.inputs import described, require_single_picture
 from .pictures.resizing import resize_and_center_crop
 from .pictures.sizes import keyframe_size, nearest_shape
 
 KEYFRAMES_PER_BATCH = 8
 """Most keyframes sampled at once, to limit the memory of a long list; results do not depend on it."""
+
+SAMPLING = Stage(
+    "the single-frame MODEL was sampling the keyframes", f"Lower width and height. {OTHER_REMEDIES}"
+)
 
 
 def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int = 0) -> Tensor:
@@ -41,6 +48,7 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
     Raises:
         ValueError: the VAE belongs to another model, there are several pictures, or a side is not a multiple of 64 or
             over 2048.
+        NotEnoughMemoryError: memory does not suffice.
     """
     if isinstance(vae, VideoVAE):
         raise ValueError(
@@ -59,8 +67,9 @@ def encode_picture(vae: comfy.sd.VAE, image: Tensor, width: int = 0, height: int
     fitted = resize_and_center_crop(image, width, height)
 
     def encode() -> Tensor:
-        latent: Tensor = vae.encode(fitted)  # pyright: ignore[reportAssignmentType]  ComfyUI's annotation allows None
-        return require_finite(latent, "while the single-frame VAE was encoding the picture")
+        return require_finite(
+            encode_whole(vae, fitted), "while the single-frame VAE was encoding the picture"
+        )
 
     return cached_encoding(vae, picture_key(fitted), encode)
 
@@ -112,6 +121,7 @@ def predict_keyframes(
     Raises:
         ValueError: an object belongs to another model, or encode_picture refuses an input.
         OverflowedNumbersError: the result contains inf or NaN.
+        NotEnoughMemoryError: memory does not suffice for one keyframe at a time.
     """
     model, vae = objects.model, objects.vae
     # Check the class, not the process: people may change the process with a ModelSampling node.
@@ -124,13 +134,22 @@ def predict_keyframes(
         encode_prompt(objects.clip, prompts.negative),
     )
     picture = encode_picture(vae, image, width, height)
+    height, width = (PIXELS_PER_LATENT * side for side in picture.shape[-2:])
+    require_room_for_frames(
+        len(operation_steps), height, width, "Lower width and height, or take fewer operation steps."
+    )
     sampler = comfy.samplers.sampler_object(settings.sampler_name)
     sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
-    size = 1 if batching_changes_results(settings.sampler_name) else KEYFRAMES_PER_BATCH
-    keyframes = []
-    for start in range(0, len(operation_steps), size):
-        batch = operation_steps[start : start + size]
-        cond, uncond, latent = keyframe_conditioning(positive, negative, picture, batch)
-        samples = sample_latent(model, latent, cond, uncond, sampler, sigmas, settings.cfg, settings.seed)
-        keyframes.append(vae.decode(require_finite(samples, "while the single-frame MODEL was sampling")))
-    return require_finite(torch.cat(keyframes), "while the single-frame VAE was decoding")
+    branches = BranchesApart(SAMPLING)
+
+    def sample(start: int, stop: int) -> Tensor:
+        cond, uncond, latent = keyframe_conditioning(positive, negative, picture, operation_steps[start:stop])
+        return sample_latent(
+            model, latent, cond, uncond, sampler, sigmas, settings.cfg, settings.seed, branches
+        )
+
+    most = 1 if batching_changes_results(settings.sampler_name) else KEYFRAMES_PER_BATCH
+    samples = torch.cat(in_groups(SAMPLING, len(operation_steps), most, sample))
+    require_finite(samples, "while the single-frame MODEL was sampling")
+    keyframes = decode_whole(vae, samples, KEYFRAMES_PER_BATCH)
+    return require_finite(keyframes, "while the single-frame VAE was decoding")

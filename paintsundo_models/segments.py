@@ -19,6 +19,7 @@ from .host.identity import sampling_key
 from .host.model_options import check_multi_frame_model, multi_frame_sampling
 from .host.multi_frame import FS, VISION_TOKENS
 from .host.objects import MultiFrameObjects, Prompts
+from .host.out_of_memory import OTHER_REMEDIES, BranchesApart, Stage, once
 from .host.sampling import (
     Conditioning,
     SamplerSettings,
@@ -35,6 +36,10 @@ from .pictures.resizing import place_on_white, placed_area, resize_and_center_cr
 from .pictures.sizes import FIT_CROP, FIT_WHOLE, FITS, NEAREST_TRAINED, frame_size
 from .schedule import NUM_TIMESTEPS
 from .video.colours import match_colours
+
+_SMALLER = f"Choose a smaller resolution. {OTHER_REMEDIES}"
+SEEING = Stage("the CLIP_VISION was encoding a picture", _SMALLER)
+SAMPLING = Stage("the multi-frame MODEL was sampling a segment", _SMALLER)
 
 ORIGINAL_SAMPLER = "paintsundo_ddim"
 ORIGINAL_SCHEDULER = "trailing"
@@ -85,7 +90,7 @@ def interpolation_conditioning(
 
     def encode_vision(image: Tensor) -> Tensor:
         def see() -> Tensor:
-            tokens = encode_any_aspect(clip_vision, image)
+            tokens = once(SEEING, lambda: encode_any_aspect(clip_vision, image))
             return require_finite(tokens, "while the CLIP_VISION was encoding a picture")
 
         return cached_encoding(clip_vision, picture_key(image), see)
@@ -178,6 +183,7 @@ def interpolate(
     Raises:
         ValueError: an object belongs to another model, the fit is unknown, or interpolation_conditioning refuses an input.
         OverflowedNumbersError: the result contains inf or NaN.
+        NotEnoughMemoryError: memory does not suffice, even with less at once.
     """
     if fit not in FITS:
         raise ValueError(f"There is no fit {fit!r}; there are {', '.join(FITS)}.")
@@ -212,8 +218,12 @@ def interpolate(
     samples = store.load(key, tuple(latent["samples"].shape)) if store and key else None
     is_reused = samples is not None
     if samples is None:
-        samples = sample_latent(
-            model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed
+        branches = BranchesApart(SAMPLING)
+        samples = once(
+            SAMPLING,
+            lambda: sample_latent(
+                model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed, branches
+            ),
         )
         require_finite(samples, "while the multi-frame MODEL was sampling")
         if store and key:

@@ -16,6 +16,9 @@ from torch import Tensor
 from ..errors import OverflowedNumbersError
 from ..pictures.inputs import described
 from .encoding_cache import cached_encoding
+from .out_of_memory import OTHER_REMEDIES, BranchesApart, Stage, once
+
+READING_PROMPT = Stage("reading a prompt", OTHER_REMEDIES)
 
 Conditioning = list
 """ComfyUI's CONDITIONING: a list of [tokens (1, N, D), dict]."""
@@ -49,7 +52,7 @@ def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
         raise ValueError(f"clip is no CLIP: {described(clip)} came. Connect the CLIP of a PaintsUndo loader.")
 
     def encode() -> Conditioning:
-        conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(prompt))
+        conditioning = once(READING_PROMPT, lambda: clip.encode_from_tokens_scheduled(clip.tokenize(prompt)))
         for tokens, _ in conditioning:
             require_finite(tokens, "while the CLIP was encoding the prompt")
         return conditioning
@@ -104,6 +107,7 @@ def sample_latent(
     sigmas: Tensor,
     cfg: float,
     seed: int,
+    branches: BranchesApart,
 ) -> Tensor:
     """Sample with ComfyUI's noise, progress bar, previews and cancelling; return the samples, shaped as the latent's.
 
@@ -116,7 +120,9 @@ def sample_latent(
         sigmas: falling, (steps + 1,).
         cfg: strength of guidance.
         seed: of the first noise and of noise at the steps.
+        branches: what happens where memory does not suffice for all branches of guidance at once.
     """
+    model = branches.put_on(model)
     samples = latent["samples"]
     return comfy.sample.sample_custom(
         model,

@@ -11,11 +11,16 @@ import torch
 from torch import Tensor
 
 from ..layout import fold_time
-from ..multi_frame.vae import FRAMES_PER_SLICE, VideoAutoencoder, VideoVAEParams
+from ..multi_frame.slices import SMALLEST, USUAL
+from ..multi_frame.vae import VideoAutoencoder, VideoVAEParams
 from ..pictures.resizing import resize_and_center_crop
+from .out_of_memory import IN_TILES, OTHER_REMEDIES, Stage, in_groups, without_tiles
 from .patchers import archive_dtypes, load_strictly, make_patcher
 
 PIXELS_PER_LATENT = 8
+
+_TILE = 256, 64  # pixels: side and overlap, as the host has them for videos where memory runs out
+_SMALLER = f"Choose a smaller resolution. {OTHER_REMEDIES}"
 
 
 def memory_used_encode(shape: tuple, dtype: torch.dtype) -> int:
@@ -23,7 +28,7 @@ def memory_used_encode(shape: tuple, dtype: torch.dtype) -> int:
 
     Tensors take 512 elements a pixel (benchmarks/run.py --count); the rest is for buffers of the convolutions.
     """
-    frames = min(shape[-3], FRAMES_PER_SLICE)
+    frames = min(shape[-3], USUAL.frames)
     return int(700 * frames * shape[-2] * shape[-1] * mm.dtype_size(dtype) * _kernels_share())
 
 
@@ -89,10 +94,49 @@ class VideoVAE(comfy.sd.VAE):
         vae.references = torch.cat([start_image, end_image.to(start_image)])
         return vae
 
+    def encode(self, pixel_samples: Tensor) -> Tensor:
+        """Encode frames (T, H, W, 3) as one video, (1, 4, T, h, w), or videos (B, T, H, W, 3); fewer frames at once where
+        memory runs out.
+        """
+        whole = without_tiles(self)
+
+        def in_tiles(start: int, stop: int) -> Tensor:
+            side, overlap = _TILE
+            return self.encode_tiled(pixel_samples[start:stop], tile_x=side, tile_y=side, overlap=overlap)
+
+        parts = in_groups(
+            Stage("the video VAE was encoding", _SMALLER),
+            len(pixel_samples),
+            len(pixel_samples),
+            lambda start, stop: comfy.sd.VAE.encode(whole, pixel_samples[start:stop]),
+            [(IN_TILES, in_tiles)],
+        )
+        return torch.cat(parts, dim=2 if pixel_samples.ndim == 4 else 0)
+
     def decode(self, samples_in: Tensor, vae_options: dict = {}) -> Tensor:  # noqa: B006  the host's own signature
-        if self.references is not None:
-            vae_options = {**vae_options, "references": self._reference_pixels(self.references, samples_in)}
-        return super().decode(samples_in, vae_options=vae_options)
+        """Decode videos (B, 4, T, h, w) to (B, T, 8h, 8w, 3) in [0, 1]; in smaller slices where memory runs out."""
+        whole = without_tiles(self)
+
+        def run(samples: Tensor, **options: object) -> Tensor:
+            if self.references is not None:
+                options["references"] = self._reference_pixels(self.references, samples)
+            return comfy.sd.VAE.decode(whole, samples, vae_options={**vae_options, **options})
+
+        def in_tiles(start: int, stop: int) -> Tensor:
+            side, overlap = (pixels // PIXELS_PER_LATENT for pixels in _TILE)
+            return self.decode_tiled(samples_in[start:stop], tile_x=side, tile_y=side, overlap=overlap)
+
+        parts = in_groups(
+            Stage("the video VAE was decoding", _SMALLER),
+            len(samples_in),
+            len(samples_in),
+            lambda start, stop: run(samples_in[start:stop]),
+            [
+                ("in smaller slices", lambda start, stop: run(samples_in[start:stop], slices=SMALLEST)),
+                (IN_TILES, in_tiles),
+            ],
+        )
+        return torch.cat(parts)
 
     def _reference_pixels(self, references: Tensor, samples: Tensor) -> Tensor:
         """Return both pictures, resized to these latents, on the VAE's device: (1, 3, 2, H, W) in [-1, 1]."""

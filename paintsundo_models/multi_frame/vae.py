@@ -2,13 +2,13 @@
 
 Computes what Paints-UNDO's diffusers_vdm/vae.py computes (own code; same tensor names except for KEY_RENAMES); the
 architecture is ToonCrafter's (arXiv 2405.17933, section 3.3). Decoding needs more memory than any other step of the
-chain. To save memory, layers that treat each frame separately run on a few frames at a time; only group norms and
-convolutions over time run on all frames; and no function keeps a tensor that its caller no longer needs.
+chain. To save memory, layers that treat each frame separately run on a few frames at a time (see `slices`); only group
+norms and convolutions over time run on all frames; and no function keeps a tensor that its caller no longer needs.
 Cancelling works during decoding, because ComfyUI's layers check for an interruption.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, cast
@@ -21,7 +21,8 @@ from comfy.ldm.modules.diffusionmodules.model import AttnBlock, Downsample, Resn
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..layout import channels_last_on_cpu, empty_video, fold_time, unfold_time
+from ..layout import channels_last_on_cpu
+from .slices import USUAL, Slices, Step, add_by_bands, per_frames
 
 KEY_RENAMES = {
     "decoder.conv_out.weight": "decoder.conv_out.conv.weight",
@@ -29,11 +30,6 @@ KEY_RENAMES = {
 }
 """Tensor name in the checkpoint -> tensor name here. In the checkpoint the last convolution has a child module
 (`time_mix_conv`), and ComfyUI's partial loading skips the weights of a module that has children."""
-
-FRAMES_PER_SLICE = 4
-"""How many frames the per-frame layers process at once; the result does not depend on it. With 4 they need less memory
-than the layers that run on all frames: decoding 16 frames of 384x448 in half precision holds 2.4 GB of tensors, and
-4.1 GB if all 16 frames are processed at once."""
 
 REFERENCE_HEADS = 8
 REFERENCE_HEAD_WIDTH = 64
@@ -102,30 +98,6 @@ class Layers:
         return AttnBlock(channels, conv_op=self.conv2d, norm_op=self.norm)
 
 
-Step = Callable[[Tensor], Tensor]
-
-
-def per_frames(fns: Sequence[Step], x: Tensor) -> Tensor:
-    """Apply functions of pictures (N, C, H, W), one after the other, to all frames of a video (B, C, T, H, W).
-
-    Processes FRAMES_PER_SLICE frames at a time, so that intermediate results exist only for that many frames.
-    """
-
-    def run(start: int) -> Tensor:
-        part = x[:, :, start : start + FRAMES_PER_SLICE]
-        pictures = fold_time(part)
-        for fn in fns:
-            pictures = fn(pictures)
-        return unfold_time(pictures, part.shape[2])
-
-    first = run(0)
-    out = empty_video(first, x.shape[2])
-    out[:, :, :FRAMES_PER_SLICE] = first
-    for start in range(FRAMES_PER_SLICE, x.shape[2], FRAMES_PER_SLICE):
-        out[:, :, start : start + FRAMES_PER_SLICE] = run(start)
-    return out
-
-
 class TimeStack(nn.Module):
     """Two times: a group norm over all frames, SiLU, and a convolution over three neighbouring frames."""
 
@@ -144,6 +116,11 @@ class TimeStack(nn.Module):
             x = layer(x)
         return x
 
+    @property
+    def norms_and_convolutions(self) -> list[nn.Module]:
+        """Return the layers that have weights, in order."""
+        return [layer for layer in (*self.in_layers, *self.out_layers) if list(layer.parameters())]
+
 
 class VideoResBlock(ResnetBlock):
     """ComfyUI's residual block for single frames (`forward`), and a mixing over time for the whole video (`mix_time`)."""
@@ -159,9 +136,11 @@ class VideoResBlock(ResnetBlock):
         self.time_stack = TimeStack(channels, layers)
         self.mix_factor = nn.Parameter(layers.empty(1), requires_grad=False)
 
-    def mix_time(self, x: Tensor) -> Tensor:
+    def mix_time(self, x: Tensor, slices: Slices = USUAL) -> Tensor:
         """Return a * (x + time_stack(x)) + (1 - a) * x with a = sigmoid(mix_factor); changes x, except in training."""
         amount = torch.sigmoid(comfy.ops.cast_to_input(self.mix_factor, x))
+        if slices.bands > 1:
+            return add_by_bands(x, self.time_stack.norms_and_convolutions, amount, slices.bands)
         if torch.is_grad_enabled():
             return x + amount * self.time_stack(x)
         return x.add_(self.time_stack(x).mul_(amount))
@@ -179,7 +158,7 @@ class ReferenceAttention(nn.Module):
         self.to_v = layers.linear(channels, inner, bias=False)
         self.to_out = nn.Sequential(layers.linear(inner, channels))
 
-    def forward(self, x: Tensor, features: Tensor) -> Tensor:
+    def forward(self, x: Tensor, features: Tensor, slices: Slices = USUAL) -> Tensor:
         features = rearrange(features, "b c l h w -> b (l h w) c")
         # Compute keys and values once for all frames; the frames of a slice are joined into one query sequence.
         k, v = self.to_k(features), self.to_v(features)
@@ -190,7 +169,7 @@ class ReferenceAttention(nn.Module):
             out = host_attention.optimized_attention(q, k, v, REFERENCE_HEADS, low_precision_attention=False)
             return frames + rearrange(self.to_out(out), "b (t h w) c -> (b t) c h w", h=h, w=w)
 
-        return per_frames([attend], x)
+        return per_frames([attend], x, slices)
 
 
 class ReferenceConv(nn.Module):
@@ -200,8 +179,8 @@ class ReferenceConv(nn.Module):
         super().__init__()
         self.conv = layers.conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor, features: Tensor) -> Tensor:
-        added = per_frames([self.conv], features)
+    def forward(self, x: Tensor, features: Tensor, slices: Slices = USUAL) -> Tensor:
+        added = per_frames([self.conv], features, replace(slices, replaces=False))
         x[:, :, 0] += added[:, :, 0]
         x[:, :, -1] += added[:, :, -1]
         return x
@@ -274,8 +253,8 @@ class TimeMixedConv(nn.Module):
         self.conv = layers.conv2d(in_channels, out_channels, 3, padding=1)
         self.time_mix_conv = layers.conv3d(out_channels, out_channels, (3, 1, 1), padding=(1, 0, 0))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.time_mix_conv(per_frames([self.conv], x))
+    def forward(self, x: Tensor, slices: Slices = USUAL) -> Tensor:
+        return self.time_mix_conv(per_frames([self.conv], x, slices))
 
 
 class Decoder(nn.Module):
@@ -307,34 +286,34 @@ class Decoder(nn.Module):
         self.norm_out = layers.norm(width)
         self.conv_out = TimeMixedConv(width, params.out_channels, layers)
 
-    def forward(self, latent: Tensor, features: list[Tensor] | None) -> Tensor:
+    def forward(self, latent: Tensor, features: list[Tensor] | None, slices: Slices = USUAL) -> Tensor:
         x = channels_last_on_cpu(latent)
-        for step in self.steps(features):
+        for step in self.steps(features, slices):
             x = step(x)  # no other variable holds the previous x, so its memory is freed here
         return x
 
-    def steps(self, features: list[Tensor] | None) -> Iterator[Step]:
+    def steps(self, features: list[Tensor] | None, slices: Slices = USUAL) -> Iterator[Step]:
         """Yield the functions that turn the latent video into pixels, (B, C, T, H, W) -> (B, C, T, H, W), in order."""
-        yield from _block_steps(self.mid.values(), self.conv_in)
+        yield from _block_steps(self.mid.values(), slices, self.conv_in)
         enlarge: list[Step] = []
         for index, level in reversed(list(enumerate(cast("list[DecoderLevel]", list(self.up))))):
-            yield from _block_steps(level.block, *enlarge)
+            yield from _block_steps(level.block, slices, *enlarge)
             if features is not None:
-                yield partial(self.attn_refinement[index], features=features[index])
+                yield partial(self.attn_refinement[index], features=features[index], slices=slices)
             enlarge = [] if level.upsample is None else [level.upsample]
-        yield partial(per_frames, [self.norm_out, partial(F.silu, inplace=True)])
+        yield partial(per_frames, [self.norm_out, partial(F.silu, inplace=True)], slices=slices)
         if features is not None:
-            yield partial(self.attn_refinement[-1], features=features[-1])
-        yield self.conv_out
+            yield partial(self.attn_refinement[-1], features=features[-1], slices=slices)
+        yield partial(self.conv_out, slices=slices)
 
 
-def _block_steps(blocks: Iterable[nn.Module], *before: Step) -> Iterator[Step]:
+def _block_steps(blocks: Iterable[nn.Module], slices: Slices, *before: Step) -> Iterator[Step]:
     """Yield the blocks as steps; the functions `before` run together with the first block, on the same few frames."""
     for block in blocks:
-        yield partial(per_frames, [*before, block])
+        yield partial(per_frames, [*before, block], slices=slices)
         before = ()
         if isinstance(block, VideoResBlock):
-            yield block.mix_time
+            yield partial(block.mix_time, slices=slices)
 
 
 class VideoAutoencoder(nn.Module):
@@ -358,13 +337,14 @@ class VideoAutoencoder(nn.Module):
         """Encode each frame separately: (B, 3, T, H, W) in [-1, 1] -> the posterior's mean, (B, 4, T, H/8, W/8)."""
         return per_frames([self.encoder, self.quant_conv], pixels).chunk(2, dim=1)[0]
 
-    def decode(self, latent: Tensor, references: Tensor | None = None) -> Tensor:
+    def decode(self, latent: Tensor, references: Tensor | None = None, slices: Slices = USUAL) -> Tensor:
         """Decode a video.
 
         Args:
             latent: (B, 4, T, h, w), unscaled; any T.
             references: (B or 1, 3, 2, 8h, 8w) in [-1, 1], the pictures that the first and the last frame show.
                 None decodes from the latent alone; fine details are then made up.
+            slices: how much is worked on at once; not for training, where only `USUAL` is possible.
 
         Returns:
             (B, 3, T, 8h, 8w), about in [-1, 1], not clamped.
@@ -372,9 +352,11 @@ class VideoAutoencoder(nn.Module):
         if references is None:
             # Only here: the original skips post_quant_conv when it has reference pictures, and the decoder was
             # trained that way.
-            return self.decoder(per_frames([self.post_quant_conv], latent), None)
+            return self.decoder(per_frames([self.post_quant_conv], latent), None, slices)
         features = self.reference_features(references.to(latent))
-        return self.decoder(latent, [feature.expand(len(latent), -1, -1, -1, -1) for feature in features])
+        return self.decoder(
+            latent, [feature.expand(len(latent), -1, -1, -1, -1) for feature in features], slices
+        )
 
     def reference_features(self, references: Tensor) -> list[Tensor]:
         """Return the features of both pictures, (B, C, 2, H, W) each, finest level first, then those of `conv_in`."""

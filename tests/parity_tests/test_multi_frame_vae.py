@@ -7,6 +7,9 @@ import comfy.ops
 import pytest
 import torch
 from paintsundo_pack.paintsundo_models.multi_frame import vae as video_vae
+from paintsundo_pack.paintsundo_models.multi_frame.slices import SMALLEST, USUAL, Slices, per_frames
+
+from benchmarks import live_memory
 
 PART = "multi_frame.vae"
 LATENT_SCALE = comfy.latent_formats.SD15().scale_factor
@@ -102,17 +105,35 @@ def test_decode_any_number_of_frames_gives_that_many(vae, small, frames, with_re
 def test_decode_without_references_applies_post_quant_conv_and_nothing_of_the_pictures(vae, small, golden):
     references, latent = small
     plain = vae.decode(latent)
-    by_hand = vae.decoder(video_vae.per_frames([vae.post_quant_conv], latent), None)
+    by_hand = vae.decoder(per_frames([vae.post_quant_conv], latent), None)
     assert torch.equal(plain, by_hand)
     assert golden.relative_error(plain, vae.decode(latent, references)) > 0.1
 
 
-@pytest.mark.parametrize("frames_per_slice", [1, 2, 16])
-def test_decode_slice_size_changes_nothing(vae, small, golden, monkeypatch, frames_per_slice):
-    references, latent = small
+@pytest.mark.parametrize(
+    "slices", [Slices(1), Slices(2), Slices(16), Slices(3, 2), Slices(4, 16, True), Slices(5, 500), SMALLEST]
+)
+@pytest.mark.parametrize("with_references", [True, False])
+def test_slices_change_nothing_but_rounding(vae, small, golden, slices, with_references):
+    references, latent = small[0] if with_references else None, small[1]
+    before = latent.clone()
     expected = vae.decode(latent, references)
-    monkeypatch.setattr(video_vae, "FRAMES_PER_SLICE", frames_per_slice)
-    assert golden.relative_error(vae.decode(latent, references), expected) < 1e-5
+    assert golden.relative_error(vae.decode(latent, references, slices), expected) < 1e-5
+    assert torch.equal(latent, before)
+
+
+def test_smallest_slices_hold_a_third_less():
+    """Counted on the meta device with the released sizes: 16 frames of 384x448."""
+    with torch.device("meta"):
+        full_size = video_vae.VideoAutoencoder(video_vae.VideoVAEParams(), dtype=torch.float16).eval()
+        latent = torch.empty(1, 4, 16, 56, 48, dtype=torch.float16)
+        references = torch.empty(1, 3, 2, 448, 384, dtype=torch.float16)
+    with torch.inference_mode():
+        usual, smallest = (
+            live_memory.counted(lambda slices=slices: full_size.decode(latent, references, slices)).peak
+            for slices in (USUAL, SMALLEST)
+        )
+    assert smallest < 0.7 * usual, f"{smallest / 1e9:.2f} GB and {usual / 1e9:.2f} GB"
 
 
 def test_decode_batch_equals_singles(vae, small, golden):
