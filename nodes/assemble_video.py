@@ -15,6 +15,7 @@ from ..paintsundo_models.host.graph import (
     setting_at_source,
 )
 from ..paintsundo_models.host.main_memory import require_room_for_frames
+from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
 from ..paintsundo_models.pictures.inputs import require_finite_picture, require_picture
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import full_size, notice, timeline
@@ -33,7 +34,8 @@ from .saved_videos import VideoToSave, save_video, shown_together, trouble_with_
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
 ARRANGE, PAIRS = "PaintsUndoArrangeKeyframes", "PaintsUndoKeyframePairs"
 NO_ROOM = (
-    "Lower longest_side, or disconnect the outputs video and frames: the file is written frame by frame."
+    "Disconnect the outputs video and frames, because the file is written frame by frame; or lower fps, the holds, duration "
+    "or longest_side."
 )
 
 
@@ -287,6 +289,9 @@ class AssembleVideo(io.ComfyNode):
         return connections_of_class("PaintsUndoAssembleVideo")
 
     @classmethod
+    @said_plainly(
+        Stage("the video was being made", "Lower longest_side, or disconnect the outputs video and frames.")
+    )
     def execute(
         cls,
         frames: list[Tensor],
@@ -353,7 +358,7 @@ class AssembleVideo(io.ComfyNode):
             for i, own in enumerate(places)
         ]
         is_wanted = any(is_output_wanted(output, node_id, prompt) for output in (VIDEO_OUTPUT, FRAMES_OUTPUT))
-        if is_wanted and finished:
+        if is_wanted:
             largest = max((video.played for video in videos), key=lambda played: played.height * played.width)
             count = sum(len(video.played) for video in videos)
             require_room_for_frames(count, largest.height, largest.width, NO_ROOM)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
+from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
 from ..paintsundo_models.operation_steps import parse_operation_steps
 from ..paintsundo_models.pictures import stage_sheet
 from ..paintsundo_models.pictures.inputs import composite_on_white
@@ -105,6 +106,7 @@ class StageSheet(io.ComfyNode):
         return True
 
     @classmethod
+    @said_plainly(Stage("the sheet was being drawn", "Choose a smaller size or fewer pictures."))
     def execute(
         cls,
         images: io.Image.Type,

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..paintsundo_models.host.main_memory import require_room_for_frames
+from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
 from ..paintsundo_models.host.upscaling import upscale
 from ..paintsundo_models.video import timeline
 from ..paintsundo_models.video.frames import RecordedFrames, TimedFrames
@@ -92,6 +93,7 @@ class FullSize(io.ComfyNode):
         )
 
     @classmethod
+    @said_plainly(Stage("the frames were being enlarged", "Lower longest_side, or connect fewer frames."))
     def execute(
         cls,
         frames: list[Tensor],

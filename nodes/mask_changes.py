@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..paintsundo_models.pictures.change_mask import change_masks
+from ..paintsundo_models.pictures.change_mask import MAX_SOFTNESS, change_masks
 from ..paintsundo_models.pictures.inputs import composite_on_white
 from ..paintsundo_models.video.timeline import ORDER_PAINTING, ORDERS
 from .choices import Choice, require_choice
@@ -40,7 +40,7 @@ class ChangeMask(io.ComfyNode):
                     "softness",
                     default=4,
                     min=0,
-                    max=256,
+                    max=MAX_SOFTNESS,
                     tooltip="Width of the soft edge around a change, 0 to 256 pixels. 0: a hard edge.",
                 ),
                 Choice(

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
+from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
 from ..paintsundo_models.pictures import wd14
 from ..paintsundo_models.pictures.inputs import require_picture
 from .choices import Choice
@@ -147,6 +148,9 @@ class Tagger(io.ComfyNode):
         return True
 
     @classmethod
+    @said_plainly(
+        Stage("the tagger was reading a picture", "Close other programs, or write the tags by hand.")
+    )
     def execute(
         cls, image: io.Image.Type, tagger: str, threshold: float, character_threshold: float, exclude: str
     ) -> io.NodeOutput:

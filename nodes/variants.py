@@ -62,6 +62,8 @@ class Variants(io.ComfyNode):
     @classmethod
     def execute(cls, seed: list[int], count: list[int], image: list[Tensor] | None = None) -> io.NodeOutput:
         """Run the node. Every input is a list, because `is_input_list` makes all inputs lists."""
+        if not 1 <= count[0] <= MAX_VARIANTS:
+            raise ValueError(f"count is {count[0]}; the number of variants must be from 1 to {MAX_VARIANTS}.")
         seeds = [(seed[0] + i) % (SEED_MAX + 1) for i in range(count[0])]
         if not image:
             nothing = ExecutionBlocker("Connect the finished picture to image of Variants.")

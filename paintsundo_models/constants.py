@@ -20,7 +20,12 @@ DEFAULT_KEYFRAME_CFG = 3.0
 DEFAULT_KEYFRAME_SIZE = (512, 640)  # width, height; other aspect ratios have about the same area
 GRID = 64
 """Sides of keyframes and segments are multiples of this many pixels: three halvings of a latent that is an eighth of the picture."""
-KEYFRAME_MAX_SIDE = 2048  # our choice: up to 13 times the default area
+KEYFRAME_MAX_SIDE = (
+    2048  # also of a segment that keeps its pictures' size; our choice: up to 13 times the default area
+)
+
+MAX_SAMPLING_STEPS = 1000
+"""Of all widgets."""
 
 DEFAULT_SEGMENT_PROMPT = "1girl, masterpiece, best quality"
 DEFAULT_SEGMENT_SEED = 123

@@ -20,9 +20,9 @@ def read_operation_steps(text: str) -> list[int]:
             f'No operation step is given. Write at least one, such as "{DEFAULT_OPERATION_STEPS}".'
         )
     for word in words:
-        if not re.fullmatch(r"\d+", word) or int(word) > OPERATION_STEP_MAX:
+        if not re.fullmatch(r"0{0,9}\d{1,3}", word):
             raise ValueError(
-                f"{word!r} is no operation step. Write whole numbers from 0 (the finished picture) to "
+                f"{word[:40]!r} is no operation step. Write whole numbers from 0 (the finished picture) to "
                 f"{OPERATION_STEP_MAX} (the first stroke), separated by commas."
             )
     return [int(word) for word in words]

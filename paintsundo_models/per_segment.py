@@ -2,9 +2,7 @@
 
 import re
 
-from .constants import DEFAULT_SEGMENT_PROMPT, DEFAULT_SEGMENT_STEPS, SEED_MAX
-
-_MAX_STEPS = 1000  # of the widgets
+from .constants import DEFAULT_SEGMENT_PROMPT, DEFAULT_SEGMENT_STEPS, MAX_SAMPLING_STEPS, SEED_MAX
 
 AS_OTHERWISE = "-"
 """An entry that leaves a segment as it is without the list."""
@@ -13,7 +11,7 @@ AS_OTHERWISE = "-"
 def _numbers(text: str, name: str, low: int, high: int) -> list[int | None]:
     words = [word for word in re.split(r"[\s,;，、]+", text) if word]
     for word in words:
-        if word != AS_OTHERWISE and not (re.fullmatch(r"\d+", word) and low <= int(word) <= high):
+        if word != AS_OTHERWISE and not (re.fullmatch(r"\d{1,20}", word) and low <= int(word) <= high):
             raise ValueError(
                 f"{word!r} in {name} is no whole number from {low} to {high}. Write one for each segment, separated by commas; "
                 f'"{AS_OTHERWISE}" leaves a segment as it is.'
@@ -36,7 +34,7 @@ def read_steps(text: str) -> list[int | None]:
     Raises:
         ValueError: a word is neither "-" nor a whole number from 1 to 1000.
     """
-    return _numbers(text, "steps", 1, _MAX_STEPS)
+    return _numbers(text, "steps", 1, MAX_SAMPLING_STEPS)
 
 
 def read_prompts(text: str) -> list[str | None]:

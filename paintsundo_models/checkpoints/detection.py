@@ -29,6 +29,20 @@ SD15_HEADS = 8
 ACTIVATIONS = ("quick_gelu", "gelu")
 WIDEST = 65_536
 """Largest dimension of a tensor. The released files have 49,408 (words of the text encoder)."""
+DEEPEST = 128
+"""Most layers or blocks in a row. The released files have 32 (vision encoder)."""
+MOST_NUMBERS = 20_000_000_000
+"""Most numbers of a part. The released files have 1.4 billion (3D UNet)."""
+MOST_CHANNELS = 64
+"""Most channels of pictures and of latents. The released files have 8."""
+MOST_HEADS = 64
+"""Most heads of an attention, because some kernels need memory for each head. The released files have 20."""
+MOST_QUERIES = 4096
+"""Most tokens that an image projection makes. The released file makes 256."""
+LARGEST_VIEW = 2048
+"""Largest side of the picture that a vision encoder reads, in pixels. The released one reads 224."""
+VAE_LEVELS = 4
+"""Levels of both VAEs: a latent is an eighth of the picture."""
 MOST_TRAINED_SIZES = 100
 TIME_EMBEDDING = 20  # numbers of a unet's time embedding, in squares of its width: w to 4w, 4w to 4w
 TEXT_READER = {
@@ -39,8 +53,24 @@ TEXT_READER = {
 
 
 def count_indexed(tensors: Tensors, prefix: str) -> int:
-    """Count the different indices after a prefix: for "layers." the names layers.0.x and layers.1.y make 2."""
-    return len({name[len(prefix) :].split(".", 1)[0] for name in tensors if name.startswith(prefix)})
+    """Count the different indices after a prefix: for "layers." the names layers.0.x and layers.1.y make 2.
+
+    Raises:
+        ValueError: there are more than DEEPEST.
+    """
+    count = len({name[len(prefix) :].split(".", 1)[0] for name in tensors if name.startswith(prefix)})
+    check_most(f"{prefix}*", count, DEEPEST)
+    return count
+
+
+def check_most(what: str, value: int, most: int) -> None:
+    """Check a size that a file gives.
+
+    Raises:
+        ValueError: it is over the limit.
+    """
+    if value > most:
+        raise ValueError(f"{what} is {value:,}, and may be at most {most:,}")
 
 
 def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
@@ -50,7 +80,7 @@ def shape_of(tensors: Tensors, name: str, dims: int) -> tuple[int, ...]:
 
     Raises:
         KeyError: there is no such tensor.
-        ValueError: it has another number of dimensions, or a dimension of size 0.
+        ValueError: it has another number of dimensions, or a dimension of size 0 or over WIDEST.
     """
     shape = tuple(tensors[name].shape)
     if len(shape) != dims or 0 in shape or max(shape) > WIDEST:
@@ -70,11 +100,37 @@ def check_size(tensors: Tensors, least: int) -> None:
         least: how many numbers the largest layers of the network have at least.
 
     Raises:
-        ValueError: the file has fewer.
+        ValueError: the file has fewer, or more than MOST_NUMBERS.
     """
     there = sum(tensor.numel() for tensor in tensors.values())
+    check_most("the number of weights", there, MOST_NUMBERS)
     if there < least:
         raise ValueError(f"they describe a network of at least {least:,} numbers, and the file has {there:,}")
+
+
+def channels_of(tensors: Tensors, name: str, place: int) -> int:
+    """Return how many channels of pictures or latents a convolution writes (place 0) or reads (place 1).
+
+    Raises:
+        ValueError: there are more than MOST_CHANNELS; see also shape_of.
+    """
+    channels = shape_of(tensors, name, 4)[place]
+    check_most(f"the number of channels in {name}", channels, MOST_CHANNELS)
+    return channels
+
+
+def vae_levels(tensors: Tensors, prefix: str) -> int:
+    """Return the number of levels of a VAE.
+
+    Raises:
+        ValueError: it is not VAE_LEVELS; each level more would double the sides of decoded pictures.
+    """
+    levels = count_indexed(tensors, prefix)
+    if levels != VAE_LEVELS:
+        raise ValueError(
+            f"it has {levels} levels ({prefix}*), and the VAEs of these models have {VAE_LEVELS}"
+        )
+    return levels
 
 
 def _second_convolutions(width: int, multipliers: Iterable[int], blocks: Iterable[int]) -> int:
@@ -107,23 +163,29 @@ def check_width(width: int, wanted: int, reader: str) -> None:
 def config_number(config: Mapping, key: str, total: int) -> int | None:
     """Return a config's entry if it is a positive divisor of `total`, else None, because a config may not fit its file."""
     value = config.get(key)
-    return value if isinstance(value, int) and value > 0 and total % value == 0 else None
+    return value if type(value) is int and value > 0 and total % value == 0 else None
+
+
+def heads_of(config: Mapping, key: str, width: int) -> int | None:
+    """Return a config's number of heads if it divides the width and is at most MOST_HEADS, else None."""
+    heads = config_number(config, key, width)
+    return heads if heads and heads <= MOST_HEADS else None
 
 
 def attention_config(config: Mapping, width: int) -> dict:
     """Return heads and activation from a transformer's config, as far as they are valid and the config is for this width."""
     if config.get("hidden_size", width) != width:
         return {}
-    heads, activation = config_number(config, "num_attention_heads", width), config.get("hidden_act")
+    heads, activation = heads_of(config, "num_attention_heads", width), config.get("hidden_act")
     return {
         **({"num_attention_heads": heads} if heads else {}),
-        **({"hidden_act": activation} if activation in ACTIVATIONS else {}),
+        **({"hidden_act": activation} if isinstance(activation, str) and activation in ACTIVATIONS else {}),
     }
 
 
 def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
     """Return ComfyUI's `unet_config` for a UNet in diffusers names; the heads from the config, else SD 1.5's 8."""
-    width, in_channels = shape_of(unet, "conv_in.weight", 4)[:2]
+    width, in_channels = shape_of(unet, "conv_in.weight", 4)[0], channels_of(unet, "conv_in.weight", 1)
     levels = count_indexed(unet, "down_blocks.")
     blocks = [count_indexed(unet, f"down_blocks.{i}.resnets.") for i in range(levels)]
     multipliers = [
@@ -132,13 +194,11 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
     check_size(unet, TIME_EMBEDDING * width**2 + _second_convolutions(width, multipliers, blocks))
     attends = [int(f"down_blocks.{i}.attentions.0.norm.weight" in unet) for i in range(levels)]
     # Without num_attention_heads, diffusers reads the number of heads from attention_head_dim, despite that name.
-    heads = config_number(config, "num_attention_heads", width) or config_number(
-        config, "attention_head_dim", width
-    )
+    heads = heads_of(config, "num_attention_heads", width) or heads_of(config, "attention_head_dim", width)
     return {
         "image_size": 32,
         "in_channels": in_channels,
-        "out_channels": shape_of(unet, "conv_out.weight", 4)[0],
+        "out_channels": channels_of(unet, "conv_out.weight", 0),
         "model_channels": width,
         "channel_mult": multipliers,
         "num_res_blocks": blocks,
@@ -163,17 +223,17 @@ def single_frame_unet_config(unet: Tensors, config: Mapping) -> dict:
 
 def image_vae_config(vae: Tensors) -> dict:
     """Return ComfyUI's configuration for an SD-style VAE in diffusers names."""
-    levels = count_indexed(vae, "encoder.down_blocks.")
+    levels = vae_levels(vae, "encoder.down_blocks.")
     widths = [shape_of(vae, f"encoder.down_blocks.{i}.resnets.0.conv1.weight", 4)[0] for i in range(levels)]
     count = count_indexed(vae, "encoder.down_blocks.0.resnets.")
     check_size(vae, sum(9 * width**2 * count for width in widths))
-    latent_channels = shape_of(vae, "decoder.conv_in.weight", 4)[1]
+    latent_channels = channels_of(vae, "decoder.conv_in.weight", 1)
     ddconfig = {
         "double_z": True,
         "z_channels": latent_channels,
         "resolution": 256,
-        "in_channels": shape_of(vae, "encoder.conv_in.weight", 4)[1],
-        "out_ch": shape_of(vae, "decoder.conv_out.weight", 4)[0],
+        "in_channels": channels_of(vae, "encoder.conv_in.weight", 1),
+        "out_ch": channels_of(vae, "decoder.conv_out.weight", 0),
         "ch": widths[0],
         "ch_mult": [width // widths[0] for width in widths],
         "num_res_blocks": count,
@@ -210,9 +270,10 @@ def vision_config(vision: Tensors, config: Mapping, projection: Tensors) -> dict
     Raises:
         ValueError: the image projection reads tokens of another width, or a tensor has a wrong number of dimensions.
     """
-    shape_of(vision, "vision_model.embeddings.position_embedding.weight", 2)
+    places = shape_of(vision, "vision_model.embeddings.position_embedding.weight", 2)[0]
     inner = shape_of(vision, "vision_model.encoder.layers.0.mlp.fc1.weight", 2)[0]
-    width = shape_of(vision, "vision_model.embeddings.patch_embedding.weight", 4)[0]
+    width, _, patch, _ = shape_of(vision, "vision_model.embeddings.patch_embedding.weight", 4)
+    check_most("the side of the pictures that it reads", round(patch * places**0.5), LARGEST_VIEW)
     layers = count_indexed(vision, "vision_model.encoder.layers.")
     check_size(vision, layers * (4 * width**2 + 2 * width * inner))
     check_width(width, shape_of(projection, "proj_in.weight", 2)[1], "image_projection")
@@ -221,7 +282,8 @@ def vision_config(vision: Tensors, config: Mapping, projection: Tensors) -> dict
 
 def video_unet_params(unet: Tensors) -> UNet3DParams:
     """Return the architecture of the 3D UNet, from shapes alone."""
-    width, in_channels = shape_of(unet, "input_blocks.0.0.weight", 4)[:2]
+    width = shape_of(unet, "input_blocks.0.0.weight", 4)[0]
+    in_channels = channels_of(unet, "input_blocks.0.0.weight", 1)
     multipliers, attends, per_level = [], [], 0
     for index in range(1, count_indexed(unet, "input_blocks.")):
         if f"input_blocks.{index}.0.op.weight" in unet:
@@ -235,14 +297,18 @@ def video_unet_params(unet: Tensors) -> UNet3DParams:
         unet,
         TIME_EMBEDDING * width**2 + _second_convolutions(width, multipliers, [per_level] * len(multipliers)),
     )
+    head_channels = shape_of(unet, "init_attn.0.proj_in.weight", 3)[0] // INIT_ATTENTION_HEADS
+    check_most(
+        "the number of heads", width * max(multipliers, default=1) // max(1, head_channels), MOST_HEADS
+    )
     return UNet3DParams(
         in_channels=in_channels,
-        out_channels=shape_of(unet, "out.2.weight", 4)[0],
+        out_channels=channels_of(unet, "out.2.weight", 0),
         model_channels=width,
         channel_mult=tuple(multipliers),
         blocks_per_level=per_level,
         attention_levels=tuple(attends),
-        head_channels=shape_of(unet, "init_attn.0.proj_in.weight", 3)[0] // INIT_ATTENTION_HEADS,
+        head_channels=head_channels,
         context_dim=shape_of(unet, TEXT_READER[MULTI_FRAME], 2)[1],
         learned_image_scale=any(name.endswith(".attn2.alpha") for name in unet),
     )
@@ -251,12 +317,14 @@ def video_unet_params(unet: Tensors) -> UNet3DParams:
 def projection_params(projection: Tensors, config: Mapping) -> ImageProjectionParams:
     """Return the architecture of the image projection; the number of frames from the config, else 16."""
     _, queries, dim = shape_of(projection, "latents", 3)
+    check_most("the number of tokens that it makes", queries, MOST_QUERIES)
     inner = shape_of(projection, "layers.0.0.to_q.weight", 2)[0]
     depth = count_indexed(projection, "layers.")
     feed_forward = shape_of(projection, "layers.0.1.1.weight", 2)[0]
     check_size(projection, depth * (2 * dim * inner + 2 * dim * feed_forward))
     frames = config_number(config, "video_length", queries) or FRAMES_PER_SEGMENT
     head_channels = config_number(config, "dim_head", inner) or PROJECTION_HEAD_CHANNELS
+    check_most("the number of heads", inner // head_channels, MOST_HEADS)
     return ImageProjectionParams(
         dim=dim,
         depth=depth,
@@ -304,7 +372,7 @@ def preview_colours(config: Mapping) -> tuple[list[list[float]], list[float]] | 
 
 def video_vae_params(vae: Tensors) -> VideoVAEParams:
     """Return the architecture of the video VAE, from shapes alone."""
-    levels = count_indexed(vae, "encoder.down.")
+    levels = vae_levels(vae, "encoder.down.")
     width = shape_of(vae, "encoder.conv_in.weight", 4)[0]
     blocks = count_indexed(vae, "encoder.down.0.block.")
     multipliers = [
@@ -315,7 +383,7 @@ def video_vae_params(vae: Tensors) -> VideoVAEParams:
         ch=width,
         ch_mult=tuple(multipliers),
         num_res_blocks=blocks,
-        z_channels=shape_of(vae, "decoder.conv_in.weight", 4)[1],
-        in_channels=shape_of(vae, "encoder.conv_in.weight", 4)[1],
-        out_channels=shape_of(vae, "decoder.conv_out.weight", 4)[0],
+        z_channels=channels_of(vae, "decoder.conv_in.weight", 1),
+        in_channels=channels_of(vae, "encoder.conv_in.weight", 1),
+        out_channels=channels_of(vae, "decoder.conv_out.weight", 0),
     )

@@ -7,6 +7,7 @@ parts' config.json texts in the header under CONFIGS_KEY; a file ending in CONFI
 import json
 import logging
 import os
+import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,11 +195,18 @@ def _merge_files(files: list[Path]) -> dict[str, Tensor]:
 def _read_config(file: Path) -> dict:
     if not file.is_file():
         return {}
-    size = file.stat().st_size
-    if size > LONGEST_CONFIG:
-        log.warning("PaintsUndo: %s has %d bytes, too many for a configuration, and is not read.", file, size)
-        return {}
-    return _parsed(file.read_bytes(), file)
+    return _parsed(file.read_bytes(), file) if _is_short_enough(file.stat().st_size, file) else {}
+
+
+def _is_short_enough(size: int, source: Path) -> bool:
+    if size <= LONGEST_CONFIG:
+        return True
+    log.warning(
+        "PaintsUndo: the configuration in %s has %d bytes, more than any needs, and is not read.",
+        source,
+        size,
+    )
+    return False
 
 
 def _parsed(text: str | bytes, source: Path) -> dict:
@@ -210,9 +218,9 @@ def _parsed(text: str | bytes, source: Path) -> dict:
     if isinstance(parsed, dict):
         return parsed
     log.warning(
-        "PaintsUndo: the configuration in %s is no JSON object (%r); the tensors' shapes are used instead.",
+        "PaintsUndo: the configuration in %s is no JSON object (%s); the tensors' shapes are used instead.",
         source,
-        parsed,
+        reprlib.repr(parsed),
     )
     return {}
 
@@ -223,7 +231,8 @@ def _read_file(file: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
         part, _, tail = name.partition(".")
         grouped.setdefault(part, {})[tail] = tensor
     with _opened(file) as opened:
-        inside = _parsed((opened.metadata() or {}).get(CONFIGS_KEY, "{}"), file)
+        text = (opened.metadata() or {}).get(CONFIGS_KEY, "{}")
+    inside = _parsed(text, file) if _is_short_enough(len(text), file) else {}
     beside = _read_config(file.with_suffix(CONFIGS_SUFFIX))
     for part, tensors in grouped.items():
         found = [configs.get(part) for configs in (inside, beside)]

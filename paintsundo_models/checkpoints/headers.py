@@ -68,7 +68,8 @@ def _read_header(file: str, size: int, time_ns: int) -> Header:
             (entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"), default=0
         )
         whole = 8 + length + int(end)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        float(whole)  # raises OverflowError for a size that no file can have
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
         return Header(frozenset(), "is damaged: its header cannot be read")
     names = frozenset(name for name in entries if name in _KNOWN or name.partition(".")[2] in _KNOWN)
     return Header(names, None if size == whole else _other_size(size, whole), is_readable=True)

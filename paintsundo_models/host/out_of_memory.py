@@ -56,7 +56,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         error
     ):  # it is Exception on a torch without a class for it
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)
+    is_of_a_kind = isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+    return is_of_a_kind and any(words in str(error).lower() for words in _SAID)
 
 
 @dataclass(frozen=True)

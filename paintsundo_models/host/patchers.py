@@ -112,10 +112,12 @@ def build_diffusion_model(
         )
     compute_dtype = mm.unet_manual_cast(dtype, load_device, supported)
     config.set_inference_dtype(dtype, compute_dtype)
+    # Compare with a network without memory first, so that no file's shapes ask for more than its tensors.
+    outline = config.get_model(tensors, "", device=torch.device("meta")).diffusion_model
+    _check_parts(shapes_of_network(outline), shapes_of(tensors), path, origin)
     model = config.get_model(tensors, "")
     if dtype in FP8_TYPES:
         _keep_wide(model.diffusion_model, wide_in_fp8, compute_dtype or torch.float16)
-    _check_parts(shapes_of_network(model.diffusion_model), shapes_of(tensors), path, origin)
     patcher = make_patcher(model, load_device, offload_device, disable_dynamic)
     load_strictly(model.diffusion_model, tensors, patcher, "unet", path)
     return patcher

@@ -13,6 +13,7 @@ import latent_preview
 import torch
 from torch import Tensor
 
+from ..constants import MAX_SAMPLING_STEPS
 from ..errors import OverflowedNumbersError
 from ..pictures.inputs import described
 from .encoding_cache import cached_encoding
@@ -35,6 +36,8 @@ class SamplerSettings:
     scheduler: str
 
     def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MAX_SAMPLING_STEPS:
+            raise ValueError(f"steps is {self.steps}, and must be from 1 to {MAX_SAMPLING_STEPS}.")
         if not math.isfinite(self.cfg):
             raise ValueError(
                 f"cfg is {self.cfg}, which is not a number that can be used. Write one from 0 to 30."

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+MAX_SOFTNESS = 256  # pixels
+
 
 def change_masks(frames: Tensor, threshold: float, softness: int) -> Tensor:
     """Mark the pixels of each frame that differ from the frame before; the first is compared with a white canvas.
@@ -10,7 +12,7 @@ def change_masks(frames: Tensor, threshold: float, softness: int) -> Tensor:
     Args:
         frames: (T, H, W, 3) in [0, 1], in painting order.
         threshold: the least difference of any colour channel that counts, 0...1; a pixel differs by more than that.
-        softness: width of the soft edge outside of what changed, in pixels, 0 or more.
+        softness: width of the soft edge outside of what changed, in pixels, 0 to MAX_SOFTNESS.
 
     Returns:
         (T, H, W) float32 on the CPU: 1 where something changed, falling to 0 over the soft edge.
@@ -20,8 +22,8 @@ def change_masks(frames: Tensor, threshold: float, softness: int) -> Tensor:
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"The threshold must be from 0 to 1; got {threshold}.")
-    if softness < 0:
-        raise ValueError(f"The softness must be 0 pixels or more; got {softness}.")
+    if not 0 <= softness <= MAX_SOFTNESS:
+        raise ValueError(f"The softness must be from 0 to {MAX_SOFTNESS} pixels; got {softness}.")
     masks = torch.empty(frames.shape[:3], dtype=torch.float32)
     before = torch.ones_like(frames[0])
     for mask, frame in zip(masks, frames, strict=True):

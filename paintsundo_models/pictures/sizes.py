@@ -128,13 +128,18 @@ def frame_size(resolution: str, image: Tensor, trained: Sequence[tuple[int, int]
         trained: sizes (height, width) that the checkpoint was trained on; empty for those of the released one.
 
     Raises:
-        ValueError: there is no such resolution.
+        ValueError: there is no such resolution, or the picture is too large to keep its size.
     """
     height, width = image.shape[1:3]
     if resolution == NEAREST_TRAINED:
         return nearest_shape(height, width, trained) if trained else segment_size(height, width)
     if resolution == OWN_SIZE:
         on_grid = [max(GRID, round(side / GRID) * GRID) for side in (height, width)]
+        if max(on_grid) > KEYFRAME_MAX_SIDE:
+            raise ValueError(
+                f'With the resolution "{OWN_SIZE}" the frames would have {on_grid[1]}x{on_grid[0]} pixels, and a side may have '
+                f'{KEYFRAME_MAX_SIDE}. Choose "{NEAREST_TRAINED}", or make the picture smaller.'
+            )
         return on_grid[0], on_grid[1]
     if resolution not in RESOLUTIONS:
         raise ValueError(f"There is no resolution {resolution!r}; there are {', '.join(RESOLUTIONS)}.")

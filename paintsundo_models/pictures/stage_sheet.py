@@ -26,6 +26,7 @@ SHEET_SIZES = (SCREEN, OWN_SIZE, A4, LETTER)
 """Sizes of a sheet; the first is the default."""
 
 MAX_PICTURES = 100
+MAX_SHEET_PIXELS = 400_000_000  # 5 GB as ComfyUI's picture
 MAX_TITLE_LINES, MAX_LABEL_LINES = 2, 3
 
 _SCREEN_WIDTH = 1920
@@ -145,7 +146,7 @@ def draw_sheet(
         RGB. On a screen's sheet the ground is light grey, on paper white, so that a white canvas is seen either way.
 
     Raises:
-        ValueError: no pictures or too many, or no font has the letters.
+        ValueError: no pictures or too many, a sheet of over MAX_SHEET_PIXELS, or no font has the letters.
     """
     from PIL import Image, ImageDraw
 
@@ -153,6 +154,11 @@ def draw_sheet(
         raise ValueError(f"A sheet holds 1 to {MAX_PICTURES} pictures; got {len(pictures)}.")
     faces = fonts_for([title, *labels])
     layout, wanted = _fit(_Content(pictures[0].size, labels, title, faces), columns, size)
+    if wanted[0] * wanted[1] > MAX_SHEET_PIXELS:
+        raise ValueError(
+            f"The sheet would have {wanted[0]:,} x {wanted[1]:,} pixels, and may have {MAX_SHEET_PIXELS // 10**6} million. "
+            f'Choose "{SCREEN}" or a page as size, fewer pictures, or more columns.'
+        )
     is_page = size in _PAGES
     sheet = Image.new("RGB", wanted, _PAPER if is_page else _GREY)
     draw = ImageDraw.Draw(sheet)

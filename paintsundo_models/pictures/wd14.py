@@ -8,6 +8,7 @@ memory that ComfyUI does not know about.
 from __future__ import annotations
 
 import csv
+import functools
 import re
 import sys
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from ..errors import (
 from .inputs import composite_on_white
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
 DEFAULT_THRESHOLD = 0.35
 DEFAULT_CHARACTER_THRESHOLD = 0.85
@@ -35,6 +36,12 @@ PUBLISHED = (
     "wd-v1-4-moat-tagger-v2.onnx and wd-v1-4-moat-tagger-v2.csv from lllyasviel/misc on the Hugging Face hub"
 )
 """The two files of the original's tagger, and where they are published."""
+
+MOST_WORKING_BYTES = 4 << 30
+"""What a tagger may take while it reads a picture, beside its weights; the published ones stay far below."""
+
+LARGEST_INPUT = 4096
+"""Largest side of a tagger's input in pixels; the published ones have 448."""
 
 _GENERAL, _CHARACTER = 0, 4  # categories in the csv; ratings (category 9) are never written
 
@@ -64,7 +71,16 @@ class WD14Tagger:
             CorruptCheckpointError: a number is infinite or not a number.
         """
         name = self.session.get_inputs()[0].name
-        result = np.asarray(self.session.run(None, {name: preprocess(image, self.size)})[0], dtype=np.float32)
+        pixels = {name: preprocess(image, self.size)}
+        try:
+            result = np.asarray(self.session.run(None, pixels, _run_options())[0], dtype=np.float32)
+        except Exception as error:  # onnxruntime's error classes have no common base
+            if "smaller than requested bytes" in str(error):
+                raise CorruptCheckpointError(
+                    f"{self.path.name} asks for more than {MOST_WORKING_BYTES / 1e9:.1f} GB to read one picture, which no "
+                    f"tagger needs: the file is damaged. Download it again ({PUBLISHED})."
+                ) from None
+            raise
         if result.shape != (1, len(self.tags)):
             raise CheckpointMismatchError(
                 f"{self.path.name} gives probabilities of the shape {result.shape}, but "
@@ -106,13 +122,57 @@ def _open_session(model_path: Path) -> InferenceSession:
             f'"{sys.executable}" -m pip install onnxruntime and restart ComfyUI; or leave the tagger out and write '
             "the tags into the prompt by hand."
         ) from error
+    _limit_memory()
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     try:
-        return onnxruntime.InferenceSession(str(model_path), providers=["CPUExecutionProvider"])
+        # What a file computes from its constants alone is computed when it is used, within the limit.
+        return onnxruntime.InferenceSession(
+            str(model_path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"],
+        )
     except Exception as error:  # onnxruntime's error classes have no common base
         raise CorruptCheckpointError(
             f"{model_path} cannot be opened as an ONNX model: it is truncated or something else. "
             f"Download it again ({PUBLISHED}). onnxruntime says: {error}"
         ) from error
+
+
+@functools.cache
+def _limit_memory() -> None:
+    """Tell onnxruntime, once, how much the sessions that this module opens may take."""
+    from onnxruntime import (
+        OrtAllocatorType,
+        OrtArenaCfg,
+        OrtMemoryInfo,
+        OrtMemType,
+        create_and_register_allocator,
+    )
+
+    memory = OrtMemoryInfo("Cpu", OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, OrtMemType.DEFAULT)
+    create_and_register_allocator(
+        memory,
+        OrtArenaCfg(
+            {
+                "max_mem": MOST_WORKING_BYTES,
+                "arena_extend_strategy": 1,  # as much as is asked for
+                "initial_chunk_size_bytes": -1,  # -1: onnxruntime's default
+                "max_dead_bytes_per_chunk": -1,
+            }
+        ),
+    )
+
+
+def _run_options() -> RunOptions:
+    """Return options with which a run gives its memory back."""
+    from onnxruntime import RunOptions
+
+    options = RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _input_size(session: InferenceSession, model_path: Path) -> int:
@@ -122,6 +182,11 @@ def _input_size(session: InferenceSession, model_path: Path) -> int:
         raise UnsupportedCheckpointError(
             f"{model_path.name} is not a WD14 tagger: its input has the shape {shape}, a tagger's is "
             f"[1, size, size, 3]. Use {PUBLISHED}."
+        )
+    if not 1 <= shape[1] <= LARGEST_INPUT:
+        raise UnsupportedCheckpointError(
+            f"{model_path.name} reads pictures of {shape[1]:,} pixels a side, and a tagger reads at most {LARGEST_INPUT}. "
+            f"Use {PUBLISHED}."
         )
     return shape[1]
 

@@ -5,7 +5,6 @@ frame of the new video; at 2.25 three quarters of frame 2 and a quarter of frame
 at pictures, at small copies of them.
 """
 
-import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -69,17 +68,16 @@ def check_timing(timing: Timing) -> None:
     """Check what can be known before there are frames.
 
     Raises:
-        ValueError: an unknown pace or loop, a hold that is no time, or a duration that is out of range or too short for its
-            holds.
+        ValueError: an unknown pace or loop, a duration or a hold that is out of range, or a duration too short for its holds.
     """
     for name, value, known in (("pace", timing.pace, PACES), ("loop", timing.loop, LOOPS)):
         if value not in known:
             raise ValueError(f'Unknown {name} "{value}"; accepted are: {", ".join(known)}.')
-    for name, hold in (("hold_first", timing.hold_first), ("hold_last", timing.hold_last)):
-        if not 0 <= hold < math.inf:
-            raise ValueError(f"{name} must be 0 seconds or more; got {hold:g}.")
     if not 0 <= timing.duration <= MAX_DURATION:
         raise ValueError(f"duration must be 0 (by fps) to {MAX_DURATION:g} seconds; got {timing.duration:g}.")
+    for name, seconds in (("hold_first", timing.hold_first), ("hold_last", timing.hold_last)):
+        if not 0 <= seconds <= MAX_DURATION:
+            raise ValueError(f"{name} must be 0 to {MAX_DURATION:g} seconds; got {seconds:g}.")
     if timing.duration and _frames_of_one_way(timing) < 2:
         rewind = ", the rewind" if timing.loop == LOOP_REWIND else ""
         raise ValueError(

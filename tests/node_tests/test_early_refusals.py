@@ -71,7 +71,7 @@ TIMES = {"fps": 12.0, "duration": 5.0, "pace": "equal change", "loop": "once", "
         ({"fps": 60.0, "format": "gif"}, "at most 50 frames a second"),
         ({"hold_last": 5.0}, "Raise duration, or lower the holds"),
         ({"fps": float("nan")}, "frame rate must be"),
-        ({"hold_first": float("nan")}, "hold_first must be 0 seconds or more; got nan"),
+        ({"hold_first": float("nan")}, "hold_first must be 0 to 600 seconds; got nan"),
         ({"duration": 0.0, "hold_last": float("nan")}, "hold_last must be"),
         ({"duration": float("nan")}, "duration must be"),
         ({"filename_prefix": "../x"}, "leads out of ComfyUI's output folder"),
