@@ -50,6 +50,7 @@ def encode_prompt(clip: comfy.sd.CLIP, prompt: str) -> Conditioning:
     Raises:
         ValueError: this is no CLIP.
         OverflowedNumbersError: the tokens hold inf or NaN.
+        NotEnoughMemoryError: memory does not suffice.
     """
     if not hasattr(clip, "encode_from_tokens_scheduled"):
         raise ValueError(f"clip is no CLIP: {described(clip)} came. Connect the CLIP of a PaintsUndo loader.")

@@ -68,19 +68,19 @@ class WD14Tagger:
 
         Raises:
             CheckpointMismatchError: the model does not output one number for each line of the tag list.
-            CorruptCheckpointError: a number is infinite or not a number.
+            CorruptCheckpointError: it cannot run, or not within MOST_WORKING_BYTES; or a number is infinite or not a number.
         """
         name = self.session.get_inputs()[0].name
         pixels = {name: preprocess(image, self.size)}
         try:
             result = np.asarray(self.session.run(None, pixels, _run_options())[0], dtype=np.float32)
         except Exception as error:  # onnxruntime's error classes have no common base
-            if "smaller than requested bytes" in str(error):
-                raise CorruptCheckpointError(
-                    f"{self.path.name} asks for more than {MOST_WORKING_BYTES / 1e9:.1f} GB to read one picture, which no "
-                    f"tagger needs: the file is damaged. Download it again ({PUBLISHED})."
-                ) from None
-            raise
+            if isinstance(error, MemoryError) or "Failed to allocate memory" in str(error):
+                raise  # the computer's memory is full, and the file may be whole
+            raise CorruptCheckpointError(
+                f"{self.path.name} cannot read a picture, or asks for more than {MOST_WORKING_BYTES / 1e9:.1f} GB for it, which "
+                f"no tagger needs: the file is damaged. Download it again ({PUBLISHED}). onnxruntime says: {error}"
+            ) from error
         if result.shape != (1, len(self.tags)):
             raise CheckpointMismatchError(
                 f"{self.path.name} gives probabilities of the shape {result.shape}, but "

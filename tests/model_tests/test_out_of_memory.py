@@ -181,6 +181,8 @@ KEYFRAME_CASES = {
     "up to the last attempt": ("single unet", 0, 4, ["branches", "with 2", "with 1", "all models unloaded"]),
     "decoded in pairs": ("single decoder", 2, 10**6, ["decoding the keyframes; trying again with 2 at once"]),
     "decoded one by one": ("single decoder", 1, 10**6, ["with 2 at once, not 4", "with 1 at once, not 2"]),
+    "decoded in tiles": ("single decoder", 0, 4, ["with 2", "with 1", "all models unloaded", "in tiles"]),
+    "encoded in tiles": ("single encoder", 0, 2, ["all models unloaded", "in tiles, whose seams may show"]),
     "picture encoded": ("single encoder", 0, 1, ["encoding the picture; trying again with all models"]),
     "prompt read": ("single text", 0, 1, ["reading a prompt; trying again with all models"]),
 }
@@ -207,6 +209,8 @@ SEGMENT_CASES = {
     "pictures seen": ("multi vision", 0, 1, ["CLIP_VISION was encoding a picture; trying again with all"]),
     "pictures encoded": ("multi encoder", 0, 1, ["video VAE was encoding; trying again with all models"]),
     "prompt read": ("multi text", 0, 1, ["reading a prompt"]),
+    "decoded in tiles": ("multi decoder", 0, 3, ["all models unloaded", "smaller slices", "in tiles"]),
+    "encoded in tiles": ("multi encoder", 0, 2, ["all models unloaded", "in tiles"]),
     "decoded in smaller slices": ("multi decoder", 1, 10**6, ["all models unloaded", "in smaller slices"]),
 }
 

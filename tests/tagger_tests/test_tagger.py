@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from paintsundo_pack.paintsundo_models import errors
 from paintsundo_pack.paintsundo_models.pictures import wd14
 
@@ -179,3 +179,46 @@ def test_tagger_with_the_list_of_another_model_raises(tagger_path):
     csv_path.write_text(csv_path.read_text(encoding="utf-8") + "99,one_more,0,0\n", encoding="utf-8")
     with pytest.raises(errors.CheckpointMismatchError, match=r"\(1, 19\).*lists 20 tags"):
         wd14.load_tagger(tagger_path).probabilities(torch.zeros(8, 8, 3))
+
+
+def tagger_with(path, side, constants):
+    """Write a tagger of three tags that reads pictures of this side, and in which a constant gives the size of a tensor."""
+    nodes = [
+        helper.make_node(
+            "Constant", [], ["shape"], value=numpy_helper.from_array(np.array(constants, np.int64))
+        ),
+        helper.make_node("ConstantOfShape", ["shape"], ["large"]),
+        helper.make_node("ReduceSum", ["large"], ["sum"], keepdims=0),
+        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("Add", ["mean", "sum"], ["predictions"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tagger",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, side, side, 3])],
+        [helper.make_tensor_value_info("predictions", TensorProto.FLOAT, [1, 3])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    path.with_suffix(".csv").write_text("name,category\na,0\nb,0\nc,0\n", encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("constants", [[40_000, 40_000], [2**20, 2**20], [2**31, 2**31], [6, 200_000_000]])
+def test_constants_of_a_tagger_ask_for_no_memory(tmp_path, constants):
+    good = wd14.load_tagger(tagger_with(tmp_path / "good.onnx", 8, [40, 40]))
+    picture = torch.rand(8, 8, 3)
+    expected = good.probabilities(picture)
+    path = tagger_with(tmp_path / "large.onnx", 8, constants)
+    with pytest.raises(
+        errors.CorruptCheckpointError, match=r"large.onnx.* (asks for more than 4.3 GB|cannot be opened)"
+    ):
+        wd14.load_tagger(path).probabilities(picture)
+    assert (good.probabilities(picture) == expected).all()
+
+
+@pytest.mark.parametrize("side", [4097, 10**6, 2**31])
+def test_input_of_a_tagger_has_a_limit(tmp_path, side):
+    with pytest.raises(
+        errors.UnsupportedCheckpointError, match="pixels a side, and a tagger reads at most 4096"
+    ):
+        wd14.load_tagger(tagger_with(tmp_path / "large.onnx", side, [4]))
