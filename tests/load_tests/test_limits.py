@@ -79,7 +79,7 @@ def test_number_of_heads_in_a_config_has_limits(checkpoints, key, value):
     assert detection.attention_config(config, width) == {}
 
 
-@pytest.mark.parametrize("value", [0, -1, 3, 1e9, 2**70, "16", None, [16]])
+@pytest.mark.parametrize("value", [0, -1, 7, 1e9, 2**70, "16", None, [16]])
 @pytest.mark.parametrize("key", ["video_length", "dim_head"])
 def test_numbers_in_the_config_of_the_image_projection_have_limits(checkpoints, key, value):
     projection = checkpoints[MULTI_FRAME].parts["image_projection"]
@@ -101,7 +101,12 @@ READ = {
         t, {}, parts["image_projection"]
     ),
 }
-LEAST, MOST, DIMENSIONS, LEVELS = "describe a network of at least", "may be at most", "has to have", "levels"
+LEAST, MOST, DIMENSIONS, LEVELS = (
+    "describe a network of at least|a level has fewer",
+    "may be at most",
+    "has to have",
+    "levels",
+)
 LIES = [
     (SINGLE_FRAME, "unet", "conv_in.weight", (20_000, 8, 3, 3), LEAST),
     (SINGLE_FRAME, "unet", "conv_in.weight", (32, 60_000, 3, 3), MOST),
@@ -161,7 +166,7 @@ def test_many_small_tensors_ask_for_no_deep_network(checkpoints, kind, part, nam
     parts = checkpoints[kind].parts
     tiny = torch.empty(1)
     with pytest.raises(ValueError, match="may be at most 128"):
-        READ[kind, part]({**parts[part], **{name.format(i): tiny for i in range(1000)}}, parts)
+        READ[kind, part]({**parts[part], **{name.format(i): tiny for i in range(1000, 2000)}}, parts)
 
 
 @pytest.mark.parametrize(("kind", "part"), READ)
@@ -214,7 +219,7 @@ def test_network_is_compared_with_the_file_before_it_takes_memory(
         return made
 
     monkeypatch.setattr(torch, "empty", watched)
-    with pytest.raises(CheckpointMismatchError, match=name):
+    with pytest.raises(CheckpointMismatchError, match="of another shape"):
         load(read_checkpoint(folder.path, kind), torch.float32)
     assert sum(taken) < there
 
