@@ -99,7 +99,6 @@ def tried(run: Callable[[], T]) -> tuple[T] | None:
 def make_room() -> None:
     """Take all models off the card, as the host does after it ran out of memory."""
     mm.unload_all_models()
-    gc.collect()
     mm.soft_empty_cache()
 
 

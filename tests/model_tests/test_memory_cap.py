@@ -40,7 +40,7 @@ def test_less_at_once_fits_under_a_cap(seeded_checkpoints):
     )
     assert result.returncode == 0, result.stderr
     for found in json.loads(result.stdout.splitlines()[-1]).values():
-        assert found["whole"] > found["least"] + 40e6, f"too small a difference for a cap: {found}"
+        assert found["whole"] > found["least"] + 15e6, f"too small a difference for a cap: {found}"
         assert found["retries"], f"the whole fits under the cap: {found}"
         assert found["difference"] < 1e-4, found
 
@@ -87,19 +87,19 @@ def main(conftest, single_frame, multi_frame):
     generator = torch.Generator().manual_seed(1)
     with torch.inference_mode():
         vae = loading.load_multi_frame(multi_frame, "fp32").vae
-        latent = torch.randn(1, 4, 16, 20, 20, generator=generator)
+        latent = torch.randn(1, 4, 16, 14, 14, generator=generator)
         found["decoding a segment"] = capped(
             lambda vae=vae: vae.first_stage_model.decode(latent, slices=SMALLEST),
             lambda vae=vae: vae.decode(latent),
         )
         del vae
         single = loading.load_single_frame(single_frame, "fp32")
-        picture = torch.rand(1, 256, 256, 3, generator=generator)
+        picture = torch.rand(1, 192, 192, 3, generator=generator)
 
         def predict(steps, cfg=3.0):
             settings = SamplerSettings(7, 1, cfg, "euler", "karras")
             return keyframes.predict_keyframes(
-                single, picture, steps, Prompts("1girl", "bad"), settings, 256, 256
+                single, picture, steps, Prompts("1girl", "bad"), settings, 192, 192
             )
 
         steps = [0, 300, 600, 900, 950, 999]
