@@ -33,10 +33,7 @@ from .saved_videos import VideoToSave, save_video, shown_together, trouble_with_
 
 VIDEO_OUTPUT, FRAMES_OUTPUT = 0, 1
 ARRANGE, PAIRS = "PaintsUndoArrangeKeyframes", "PaintsUndoKeyframePairs"
-NO_ROOM = (
-    "Disconnect the outputs video and frames, because the file is written frame by frame; or lower fps, the holds, duration "
-    "or longest_side."
-)
+NO_ROOM = "Disconnect the outputs video and frames (the file needs little), or lower fps, holds, duration or longest_side."
 
 
 def _entry(batches: list[Tensor], place: int) -> Tensor | None:
@@ -289,9 +286,7 @@ class AssembleVideo(io.ComfyNode):
         return connections_of_class("PaintsUndoAssembleVideo")
 
     @classmethod
-    @said_plainly(
-        Stage("the video was being made", "Lower longest_side, or disconnect the outputs video and frames.")
-    )
+    @said_plainly(Stage("the video was being made", NO_ROOM))
     def execute(
         cls,
         frames: list[Tensor],
