@@ -218,14 +218,7 @@ def interpolate(
     samples = store.load(key, tuple(latent["samples"].shape)) if store and key else None
     is_reused = samples is not None
     if samples is None:
-        branches = BranchesApart(SAMPLING)
-        samples = once(
-            SAMPLING,
-            lambda: sample_latent(
-                model, latent, positive, negative, sampler, sigmas, settings.cfg, settings.seed, branches
-            ),
-        )
-        require_finite(samples, "while the multi-frame MODEL was sampling")
+        samples = _sampled(model, latent, (positive, negative), sampler, sigmas, settings)
         if store and key:
             store.save(key, samples)
     frames = vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
@@ -236,3 +229,22 @@ def interpolate(
             frames, *(resize_and_center_crop(image, width, height) for image in (start, end))
         )
     return Segment(area.cut_from(frames) if area else frames, is_reused)
+
+
+def _sampled(
+    model: comfy.model_patcher.ModelPatcher,
+    latent: dict,
+    conditioning: tuple[Conditioning, Conditioning],
+    sampler: comfy.samplers.Sampler,
+    sigmas: Tensor,
+    settings: SamplerSettings,
+) -> Tensor:
+    """Return the sampled latent of a segment, with one branch of guidance after the other where memory runs out."""
+    branches = BranchesApart(SAMPLING)
+    samples = once(
+        SAMPLING,
+        lambda: sample_latent(
+            model, latent, *conditioning, sampler, sigmas, settings.cfg, settings.seed, branches
+        ),
+    )
+    return require_finite(samples, "while the multi-frame MODEL was sampling")
