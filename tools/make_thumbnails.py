@@ -172,6 +172,8 @@ def draw_graph(server: ComfyServer, file: Path, picture: str) -> "Image":
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport=VIEW)  # pyright: ignore[reportArgumentType]
+        # Without the page's advertisement of another kind of nodes.
+        page.add_init_script("localStorage.setItem('vueNodesBannerDismissed', 'true')")
         page.goto(server.url)
         page.wait_for_function(IS_READY, timeout=60_000)
         page.wait_for_timeout(3000)  # until the animations at the start are over
