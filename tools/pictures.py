@@ -45,6 +45,8 @@ def load_picture(
 
     # Pillow's limit protects servers from uploads of strangers; this is the user's own file.
     Image.MAX_IMAGE_PIXELS = None
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise PictureError(f"{path} is a folder or a device. Give a picture file.")
     try:
         try:
             return _opened(path, longest_side_px, note)
@@ -60,8 +62,9 @@ def load_picture(
     except FileNotFoundError:
         raise PictureError(f"There is no file {path}.") from None
     except (OSError, SyntaxError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise PictureError(
-            f"{path} cannot be read as a picture: {error}. PNG, JPEG, WebP, TIFF, BMP and GIF can."
+            f"{path} cannot be read as a picture: {reason}. PNG, JPEG, WebP, TIFF, BMP and GIF can."
         ) from error
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.error
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -41,6 +41,7 @@ class ComfyServer:
         apart_with: not None: the pack, further folders of custom nodes (these), input and output lie in a temporary folder
             of this server, which vanishes with it. So servers of different copies of the pack can run side by side.
         extra_args: further arguments for ComfyUI's main.py.
+        environment: variables that the server gets besides those of this process.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class ComfyServer:
         only_pack: bool = False,
         apart_with: Sequence[Path] | None = None,
         extra_args: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.installation, self.pack, self.work = installation, pack, work
         self.base_directory, self.pack_folder = base_directory, pack_folder
         self.port = port or free_port()
         self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
         self.is_apart, self._more_nodes = apart_with is not None, tuple(apart_with or ())
+        self._environment = dict(environment or {})
         self.log = work / f"comfyui-{self.port}.log"
         self._scratch = work / f"server-{self.port}"
         self.client = ComfyClient(f"http://127.0.0.1:{self.port}")
@@ -86,7 +89,7 @@ class ComfyServer:
         for old in sorted(self.work.glob("comfyui-*.log"), key=lambda log: log.stat().st_mtime)[:-LOGS_KEPT]:
             old.unlink(missing_ok=True)
         command = self._command()
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self._environment}
         self.log.unlink(missing_ok=True)
         with self.log.open("ab") as log:  # appending, so that the file can be cut while ComfyUI writes
             self._process = subprocess.Popen(
@@ -135,9 +138,26 @@ class ComfyServer:
 
     def wait(self) -> int:
         """Wait until the server ends by itself; return its exit code."""
+    @property
+    def pid(self) -> int:
+        """Return the process id of the running server."""
+        return self._running().pid
+
+    def kill(self) -> None:
+        """Kill the server as the system does when memory runs out: without a chance to clear anything away."""
+        process = self._running()
+        process.kill()
+        process.wait()
+
+    def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
             raise RuntimeError("The server is not running: use it in a with block.")
-        while (code := self._process.poll()) is None:
+        return self._process
+
+    def wait(self) -> int:
+        """Wait until the server ends by itself; return its exit code."""
+        process = self._running()
+        while (code := process.poll()) is None:
             time.sleep(0.5)  # not process.wait(), which Ctrl-C cannot end on Windows
         return code
 

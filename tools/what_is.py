@@ -67,6 +67,8 @@ def describe(path: Path) -> str:
     """
     if path.is_dir():
         raise CommandError(f"{path} is a folder. Give one of the files in it.")
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise CommandError(f"{path} is a device. Give a file.")
     try:
         contents = read_contents(path)
     except FileNotFoundError as error:

@@ -79,7 +79,7 @@ class WD14Tagger:
                 raise  # the computer's memory is full, and the file may be whole
             raise CorruptCheckpointError(
                 f"{self.path.name} cannot read a picture, or asks for more than {MOST_WORKING_BYTES / 1e9:.1f} GB for it, which "
-                f"no tagger needs: the file is damaged. Download it again ({PUBLISHED}). onnxruntime says: {error}"
+                f"no tagger needs: the file is damaged. Download it again ({PUBLISHED}). onnxruntime says: {_words(error)}"
             ) from error
         if result.shape != (1, len(self.tags)):
             raise CheckpointMismatchError(
@@ -122,6 +122,8 @@ def _open_session(model_path: Path) -> InferenceSession:
             f'"{sys.executable}" -m pip install onnxruntime and restart ComfyUI; or leave the tagger out and write '
             "the tags into the prompt by hand."
         ) from error
+    if not model_path.is_file():  # opening a pipe would wait for ever
+        raise CorruptCheckpointError(f"{model_path} is no file. Download the tagger again ({PUBLISHED}).")
     _limit_memory()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -137,8 +139,13 @@ def _open_session(model_path: Path) -> InferenceSession:
     except Exception as error:  # onnxruntime's error classes have no common base
         raise CorruptCheckpointError(
             f"{model_path} cannot be opened as an ONNX model: it is truncated or something else. "
-            f"Download it again ({PUBLISHED}). onnxruntime says: {error}"
+            f"Download it again ({PUBLISHED}). onnxruntime says: {_words(error)}"
         ) from error
+
+
+def _words(error: Exception) -> str:
+    """Return what onnxruntime says, without the name and the number of its error in front."""
+    return str(error).rpartition(" : ")[2]
 
 
 @functools.cache
@@ -209,7 +216,7 @@ def read_tags(path: Path) -> list[Tag]:
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UnsupportedCheckpointError(
             f'{path} is not a tag list: each line needs a "name" and a number as "category", named in the first '
-            f"line. Download it again ({PUBLISHED}). Found: {error!r}"
+            f"line. Download it again ({PUBLISHED})."
         ) from error
     if not tags:
         raise UnsupportedCheckpointError(f"{path} lists no tags. Download it again ({PUBLISHED}).")

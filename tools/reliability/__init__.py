@@ -1,0 +1,1 @@
+"""The kinds of a torture run (tools/torture.py), one module each, and the page that shows their figures."""

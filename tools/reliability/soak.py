@@ -1,0 +1,106 @@
+"""Many different prompts in one server: memory, open files, threads and temporary folders stay as they are."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.comfy_client import Prompt
+
+from .bench import Bench
+from .report import Report
+
+FIRST = 5  # the prompt after which memory is compared: by then everything is loaded
+MOST_GROWTH = 5.0  # percent
+FORMATS = ("mp4 (h264)", "webm (vp9)", "gif", "png sequence", "webm (lossless)")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a server holds: resident memory in bytes, open files, threads, entries in folders for temporary files."""
+
+    memory: int
+    files: int
+    threads: int
+    temporary: int
+
+
+def torture(bench: Bench, rounds: int) -> Report:
+    """Run `rounds` prompts; the first and the last are the same."""
+    report, states = Report(bench.say), []
+    different: list[str] = []
+    first = ""
+    failed: list[str] = []
+    for number in range(rounds):
+        is_end = number in (0, rounds - 1)
+        try:
+            digest = bench.result(prompt_of(bench, 0 if is_end else number))
+        except RuntimeError as error:
+            failed.append(f"prompt {number + 1}: {error}")
+            digest = ""
+        first = first or digest
+        if is_end and digest != first:
+            different.append(f"prompt {number + 1}")
+        states.append(state_of(bench))
+        bench.say(f"    prompt {number + 1}: {states[-1]}")
+    early, last = states[min(FIRST, rounds) - 1], states[-1]
+    report.count("prompts in one server", rounds)
+    report.none_of("prompts that failed", failed)
+    report.figure(f"resident memory after prompt {FIRST}", f"{early.memory / 1e6:.0f} MB")
+    report.figure(f"resident memory after prompt {rounds}", f"{last.memory / 1e6:.0f} MB")
+    report.at_most("growth between the two", 100 * (last.memory / early.memory - 1), MOST_GROWTH, "%")
+    report.none_of("last results that differ from the first one of the same prompt", different)
+    for what, name in (
+        ("open files", "files"),
+        ("threads", "threads"),
+        ("temporary folders and files", "temporary"),
+    ):
+        before, after = getattr(early, name), getattr(last, name)
+        report.at_most(f"more {what} than after prompt {FIRST}", max(0, after - before), 0, "")
+    return report
+
+
+def prompt_of(bench: Bench, number: int) -> Prompt:
+    """Return a chain; number 0 is the plainest one, and the others differ in seeds, formats and what the video has."""
+    if number == 0:
+        return bench.chain(seed=0)
+    choices = {
+        "seed": 1
+        + number // 2,  # every second prompt takes the segments of the one before, and makes another video
+        "format": FORMATS[number % len(FORMATS)],
+        "reuse": number // 2 % 3 == 0,
+        "loop": ("once", "rewind")[number % 2],
+        "pace": ("as made", "equal change")[number // 2 % 2],
+        "duration": (0.0, 3.0)[number // 2 % 2],
+        "end_card": ("off", "corner note", "end card")[number % 3],
+        "cover": number % 4 == 1,
+        "cfg": (1.0, 2.0)[number // 2 % 5 == 0],
+    }
+    prompt = bench.chain(**choices)
+    if number % 5 == 2:  # a node of another kind beside the chain
+        (pairs,) = (node for node in prompt.values() if node["class_type"] == "PaintsUndoKeyframePairs")
+        sheet = {
+            "images": pairs["inputs"]["keyframes"],
+            "labels": "",
+            "operation_steps": "",
+            "fps": 4.0,
+            "most": 3,
+        }
+        sheet |= {"columns": 0, "title": f"number {number}", "size": "own size", "order": "undo"}
+        prompt["sheet"] = {"class_type": "PaintsUndoStageSheet", "inputs": sheet}
+        prompt["shown"] = {"class_type": "TortureSink", "inputs": {"value": ["sheet", 0]}}
+    return prompt
+
+
+def state_of(bench: Bench) -> State:
+    """Return what the server holds now."""
+    import psutil  # one of ComfyUI's requirements
+
+    process = psutil.Process(bench.server.pid)
+    files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+    temporary = [name for name in os.listdir(tempfile.gettempdir()) if "paintsundo" in name]
+    temporary += bench.leftovers()
+    scratch = [
+        path for path in (bench.base / "run").rglob("*") if path.is_dir() or Path(path).suffix == ".tmp"
+    ]
+    return State(process.memory_info().rss, files, process.num_threads(), len(temporary) + len(scratch))
