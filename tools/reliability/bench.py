@@ -40,7 +40,12 @@ class Bench:
         self.installation, self.base, self.seed, self.say = installation, folder, seed, say
         self._server: ComfyServer | None = None
         self._object_info: Json = {}
-        self._environment = {"HF_ENDPOINT": UNREACHABLE}
+        self.temporary = folder / "tmp"
+        self._environment = {
+            "HF_ENDPOINT": UNREACHABLE,
+            "TMPDIR": str(self.temporary),
+            "TEMP": str(self.temporary),
+        }
         self.models = folder / "models" / "paintsundo"
         self.output, self.segments = folder / "output", folder / "user" / "__paintsundo" / "segments"
         self.models.mkdir(parents=True)
@@ -53,6 +58,7 @@ class Bench:
         shutil.copyfile(
             Path(__file__).with_name("strange_values.py"), folder / "custom_nodes" / "strange_values.py"
         )
+        self.temporary.mkdir()
         (folder / "input").mkdir()
         (folder / "input" / "picture.png").write_bytes(png_bytes(load_picture(PICTURE, SIDE)))
 

@@ -1,9 +1,6 @@
 """Many different prompts in one server: memory, open files, threads and temporary folders stay as they are."""
 
-import os
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from tools.comfy_client import Prompt
 
@@ -98,9 +95,6 @@ def state_of(bench: Bench) -> State:
 
     process = psutil.Process(bench.server.pid)
     files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
-    temporary = [name for name in os.listdir(tempfile.gettempdir()) if "paintsundo" in name]
-    temporary += bench.leftovers()
-    scratch = [
-        path for path in (bench.base / "run").rglob("*") if path.is_dir() or Path(path).suffix == ".tmp"
-    ]
-    return State(process.memory_info().rss, files, process.num_threads(), len(temporary) + len(scratch))
+    temporary = [*bench.temporary.iterdir(), *bench.leftovers()]
+    temporary += [path for path in (bench.base / "run").rglob("*") if path.is_dir()]  # ComfyUI's own
+    return State(process.memory_info().rss, files, process.num_threads(), len(temporary))
