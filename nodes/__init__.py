@@ -9,6 +9,7 @@ from .draw_stage_sheet import StageSheet
 from .enlarge_frames import FullSize
 from .interpolate_keyframes import Interpolate, InterpolationConditioning
 from .join_segments import JoinSegments
+from .linked_values import checked
 from .load_checkpoints import MultiFrameLoader, SaveCheckpoint, SingleFrameLoader
 from .mask_changes import ChangeMask
 from .merge_keyframes import MergeKeyframes
@@ -50,4 +51,4 @@ class PaintsUndoExtension(ComfyExtension):
     """Give ComfyUI the list of nodes."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return NODES
+        return [checked(node) for node in NODES]

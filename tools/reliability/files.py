@@ -111,7 +111,7 @@ def checkpoints(bench: Bench, report: Report, count: int, chance: random.Random)
     broken.write_broken((bench.models / SINGLE).read_bytes()[:200_000], folder, ".safetensors", 24, chance)
     diffusers = bench.base / "models" / "diffusers" / "another model" / "unet"
     broken.write_broken(broken.LFS_POINTER, diffusers, ".safetensors", 12, chance)
-    seconds = []
+    seconds, info = [], {}
     for _ in range(2):
         start = time.monotonic()
         info = {loader: client.object_info(loader)[loader] for loader in LOADERS}

@@ -4,8 +4,8 @@ import multiprocessing
 import random
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 SECONDS = 20  # for one file; the process starts within that time too, but for the first import of torch
 SECONDS_TO_START = 120
@@ -56,7 +56,7 @@ class Opener:
     """A process that opens one file after the other; started anew when a file has ended or blocked it."""
 
     def __init__(self) -> None:
-        self._process: Any = None
+        self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
     def open(self, kind: str, path: Path) -> tuple[str, str]:
@@ -64,6 +64,7 @@ class Opener:
         if self._process is None:
             self._start()
         assert self._pipe is not None
+        assert self._process is not None
         self._pipe.send((kind, path))
         try:
             if self._pipe.poll(SECONDS):

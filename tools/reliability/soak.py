@@ -94,7 +94,9 @@ def state_of(bench: Bench) -> State:
     import psutil  # one of ComfyUI's requirements
 
     process = psutil.Process(bench.server.pid)
-    files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+    files = (
+        process.num_fds() if hasattr(process, "num_fds") else len(process.open_files())
+    )  # Windows has no num_fds
     temporary = [*bench.temporary.iterdir(), *bench.leftovers()]
     temporary += [path for path in (bench.base / "run").rglob("*") if path.is_dir()]  # ComfyUI's own
     return State(process.memory_info().rss, files, process.num_threads(), len(temporary))
