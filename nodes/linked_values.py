@@ -1,6 +1,7 @@
 """Values of widgets that come through a link, whose kind ComfyUI does not check: any node may output None or a text."""
 
 import math
+from numbers import Real
 from typing import Any
 
 from comfy_api.latest import io
@@ -37,13 +38,13 @@ def require_kind(given: io.Input, value: object) -> None:
         ValueError: it is of another kind, or no finite number.
     """
     if isinstance(given, io.Int.Input | io.Float.Input):
-        if not isinstance(value, int | float):
+        if not isinstance(value, Real):
             raise ValueError(f"{given.id} is no number: {described(value)} came through its link.")
         if not math.isfinite(value):
             raise ValueError(
                 f"{given.id} is {value}, which came through its link; it has to be a finite number."
             )
-        if isinstance(given, io.Int.Input) and value != int(value):
+        if isinstance(given, io.Int.Input) and not float(value).is_integer():
             raise ValueError(
                 f"{given.id} is {value}, which came through its link; it has to be a whole number."
             )
