@@ -1,52 +1,97 @@
-"""Values of widgets that come through a link, whose kind ComfyUI does not check: any node may output None or a text."""
+"""The kind of every value that a node gets: ComfyUI does not check what comes through a link, and any node may output None."""
 
+import inspect
 import math
+from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
 from comfy_api.latest import io
+from torch import Tensor
 
-from ..paintsundo_models.pictures.inputs import described
+from ..paintsundo_models.pictures.inputs import described, require_picture
+
+_MEMBER_OF = {"MODEL": "clone", "CLIP": "tokenize", "VAE": "decode", "CLIP_VISION": "encode_image"}
+"""What every object of a type has, also those of other packs, which need not be ComfyUI's own classes."""
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """Return the node with a check of its widgets' values before it runs.
+    """Return the node with a check of the kind of all its values.
 
-    The node then fails with one sentence that names the input, and not somewhere inside with one of Python's.
+    When it runs, a value of another kind is refused in one sentence that names the input, and not somewhere inside in
+    Python's words. When Run is pressed, ComfyUI has refused such a value of a widget itself; the node's own check gets
+    None in its place, as for a link.
     """
 
-    class Checked(node):
-        @classmethod
-        def execute(cls, **inputs: Any) -> io.NodeOutput:
-            schema = cls.SCHEMA or cls.GET_SCHEMA()
-            for given in schema.inputs:
-                values = inputs.get(given.id)
-                for value in values if schema.is_input_list and isinstance(values, list) else [values]:
-                    if given.id in inputs and not (value is None and given.optional):
-                        require_kind(given, value)
-            return super().execute(**inputs)  # pyright: ignore[reportAbstractUsage]  `node` has it
+    def execute(cls: type[io.ComfyNode], **inputs: Any) -> io.NodeOutput:
+        for given, value in _each_value(cls, inputs):
+            if trouble := _trouble_with(given, value):
+                raise ValueError(trouble)
+        return node.execute.__func__(cls, **inputs)
 
-    Checked.__name__, Checked.__qualname__, Checked.__doc__ = node.__name__, node.__qualname__, node.__doc__
-    Checked.__module__ = node.__module__
-    return Checked
+    def validate_inputs(cls: type[io.ComfyNode], **inputs: Any) -> bool | str:
+        wrong = {given.id for given, value in _each_value(cls, inputs) if _trouble_with(given, value)}
+        nothing: Any = [None] if _schema(cls).is_input_list else None
+        known = {name: nothing if name in wrong else value for name, value in inputs.items()}
+        return node.validate_inputs.__func__(cls, **known)
+
+    members: dict[str, Any] = {"__module__": node.__module__, "__doc__": node.__doc__}
+    members["execute"] = classmethod(execute)
+    if "validate_inputs" in vars(node):
+        # ComfyUI reads from the signature which values the check wants.
+        validate_inputs.__signature__ = inspect.signature(node.validate_inputs.__func__)
+        members["validate_inputs"] = classmethod(validate_inputs)
+    return type(node.__name__, (node,), members)
 
 
-def require_kind(given: io.Input, value: object) -> None:
-    """Check that a value is of the kind that its widget has; inputs without a widget pass.
+def _schema(node: type[io.ComfyNode]) -> io.Schema:
+    return node.SCHEMA or node.GET_SCHEMA()
 
-    Raises:
-        ValueError: it is of another kind, or no finite number.
-    """
+
+def _each_value(node: type[io.ComfyNode], inputs: dict[str, Any]) -> Iterator[tuple[io.Input, object]]:
+    """Yield the values with their inputs; without those that are missing, which only optional inputs may be."""
+    schema = _schema(node)
+    for given in schema.inputs:
+        values = inputs.get(given.id)
+        for value in values if schema.is_input_list and isinstance(values, list) else [values]:
+            if given.id in inputs and not (value is None and given.optional):
+                yield given, value
+
+
+def _trouble_with(given: io.Input, value: object) -> str | None:
+    """Return why a value is not of the input's kind, as a sentence, or None if it is."""
     if isinstance(given, io.Int.Input | io.Float.Input):
-        if not isinstance(value, Real):
-            raise ValueError(f"{given.id} is no number: {described(value)} came through its link.")
-        if not math.isfinite(value):
-            raise ValueError(
-                f"{given.id} is {value}, which came through its link; it has to be a finite number."
-            )
-        if isinstance(given, io.Int.Input) and not float(value).is_integer():
-            raise ValueError(
-                f"{given.id} is {value}, which came through its link; it has to be a whole number."
-            )
-    elif isinstance(given, io.String.Input | io.Combo.Input) and not isinstance(value, str):
-        raise ValueError(f"{given.id} is no text: {described(value)} came through its link.")
+        return _trouble_with_number(given, value)
+    if isinstance(given, io.String.Input | io.Combo.Input):
+        return None if isinstance(value, str) else f"{given.id} is no text: {described(value)} came."
+    kind = given.get_io_type()
+    if kind == "IMAGE":
+        try:
+            require_picture(value, given.id)
+        except ValueError as error:
+            return str(error)
+    elif kind == "CONDITIONING":
+        if not (isinstance(value, list) and all(map(_is_conditioning, value))):
+            return f"{given.id} is no conditioning: {described(value)} came. Connect an output of the type CONDITIONING."
+    elif kind in _MEMBER_OF and not hasattr(value, _MEMBER_OF[kind]):
+        return f"{given.id} is no {kind}: {described(value)} came. Connect an output of the type {kind}."
+    return None
+
+
+def _trouble_with_number(given: io.Input, value: object) -> str | None:
+    if not isinstance(value, Real):
+        return f"{given.id} is no number: {described(value)} came."
+    if not math.isfinite(value):
+        return f"{given.id} is {value}; it has to be a finite number."
+    if isinstance(given, io.Int.Input) and not float(value).is_integer():
+        return f"{given.id} is {value}; it has to be a whole number."
+    return None
+
+
+def _is_conditioning(entry: object) -> bool:
+    return (
+        isinstance(entry, list | tuple)
+        and len(entry) == 2
+        and isinstance(entry[0], Tensor)
+        and isinstance(entry[1], dict)
+    )

@@ -76,7 +76,7 @@ def single_file_path(name: str) -> Path:
     # Links are not followed: a sub-folder may be a link to another drive, as for the lists.
     root = Path(os.path.abspath(folder_paths.get_folder_paths(FOLDER_KEY)[0]))
     stem = name.removesuffix(".safetensors").replace("\\", "/")
-    trouble = trouble_with(os.path.splitdrive(stem)[1], len(".safetensors"))
+    trouble = trouble_with(f"{os.path.splitdrive(stem)[1]}.safetensors")
     if trouble:
         raise ValueError(f"{name!r}, the name of the new file, {trouble}.")
     path = Path(os.path.abspath(root / f"{stem}.safetensors"))

@@ -1,8 +1,11 @@
-"""Values that come through a link into a widget: None, texts, lists and numbers that are none give one sentence."""
+"""The kind of what comes through a link: None, texts, lists and numbers that are none give one sentence."""
 
 import asyncio
+import inspect
 
 import pytest
+import torch
+from comfy.sd import VAE
 from paintsundo_pack import comfy_entrypoint
 
 
@@ -38,9 +41,30 @@ def test_whole_numbers_texts_and_choices(nodes):
         save.execute(checkpoint=3, weight_dtype="fp16", filename="x")
 
 
+@pytest.mark.parametrize("value", [None, "text", 3, {"a": 1}])
+def test_objects_of_other_types_are_refused_by_their_input(nodes, value):
+    vae = VAE.__new__(VAE)  # never used
+    image, conditioning = torch.ones(1, 64, 64, 3), [[torch.zeros(1, 77, 8), {}]]
+    inputs = {"operation_steps": "600", "width": 64, "height": 64}
+    node = nodes["PaintsUndoKeyframeConditioning"]
+    for name in ("positive", "negative", "vae", "image"):
+        good = {"positive": conditioning, "negative": conditioning, "vae": vae, "image": image}
+        with pytest.raises(ValueError, match=f"^{name} is no (conditioning|VAE|picture): "):
+            node.execute(**{**good, name: value}, **inputs)
+    with pytest.raises(ValueError, match="^model is no MODEL: "):
+        nodes["PaintsUndoGuidance"].execute(model=value, rescale=0.7, start=0.0, end=1.0)
+
+
+def test_values_that_comfyui_has_refused_do_not_reach_the_nodes_own_check(nodes):
+    pairs, video = nodes["PaintsUndoKeyframePairs"], nodes["PaintsUndoAssembleVideo"]
+    assert pairs.validate_inputs(seeds=[1, 2, 3], steps=None, prompts={"a": 1}) is True
+    assert video.validate_inputs(filename_prefix=[[1, 2, 3]]) is True
+    assert "filename_prefix" in inspect.getfullargspec(video.validate_inputs).args
+
+
 def test_every_entry_of_a_list_is_looked_at(nodes):
     node = nodes["PaintsUndoAssembleVideo"]
-    inputs = {name: [None] for name in ("frames", "order", "trim", "format", "quality", "filename_prefix")}
+    inputs = {"frames": [torch.ones(16, 64, 64, 3)]}
     with pytest.raises(ValueError, match="fps is no number: nothing came"):
         node.execute(fps=[4.0, None], **inputs)
 

@@ -14,7 +14,7 @@ from tools.installation import Installation
 from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, PAIRS, SINGLE_LOADER, VIDEO
 from tools.pictures import load_picture, png_bytes, read_frames
 from tools.server import ComfyServer
-from tools.workflow import Workflow
+from tools.workflow import Workflow, template
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = ROOT / "docs" / "pictures" / "house.png"
@@ -59,6 +59,8 @@ class Bench:
             Path(__file__).with_name("strange_values.py"), folder / "custom_nodes" / "strange_values.py"
         )
         self.temporary.mkdir()
+        self.output.mkdir()
+        (self.output / "blocked").write_text("a file where prompts want a folder")
         (folder / "input").mkdir()
         (folder / "input" / "picture.png").write_bytes(png_bytes(load_picture(PICTURE, SIDE)))
 
@@ -119,7 +121,7 @@ class Bench:
             **widgets: of the nodes that make segments and the video, with other values than here; `seed` is that of
                 the first segment, `width`, `height` and `operation_steps` are those of the keyframes.
         """
-        workflow = Workflow.load(ROOT / "example_workflows" / "paintsundo_demo.json", self.object_info)
+        workflow = Workflow.load(ROOT / template("demo"), self.object_info)
         values: list[tuple[str, str, object]] = [
             ("LoadImage", "image", "picture.png"),
             (SINGLE_LOADER, "checkpoint", SINGLE),
