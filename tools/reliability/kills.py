@@ -22,6 +22,7 @@ def torture(bench: Bench, rounds: int) -> Report:
     report, random = Report(bench.say), bench.random_of("kills")
     prompt = chain_with_slow_encoder(bench, "600, 999")
     bench.result(prompt)
+    start_afresh(bench)
     times, expected = undisturbed(bench, prompt)
     finished = reused = killed_in_encoder = found = 0
     failed: list[str] = []
@@ -48,6 +49,7 @@ def torture(bench: Bench, rounds: int) -> Report:
         lost += [f"kill {number + 1}: {again} of {kept}"] if again < kept else []
         others += [] if bench.digest(prompt, entry) == expected else [f"kill {number + 1}"]
         leftovers += bench.leftovers()
+        bench.say(f"    kill {number + 1}: {again} of {kept} segments")
     report.count("servers killed", rounds)
     report.count("of these after the last segment, mostly while the video was encoded", killed_in_encoder)
     report.none_of("prompts that failed on the next server", failed)
