@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from numbers import Real
 from typing import Any
 
@@ -18,16 +18,19 @@ _MEMBER_OF = {"MODEL": "clone", "CLIP": "tokenize", "VAE": "decode", "CLIP_VISIO
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     """Return the node with a check of the kind of all its values.
 
-    When it runs, a value of another kind is refused in one sentence that names the input, and not somewhere inside in
+    When it runs, or asks for what is lazy, a value of another kind is refused in one sentence that names the input, and not somewhere inside in
     Python's words. When Run is pressed, ComfyUI has refused such a value of a widget itself; the node's own check gets
     None in its place, as for a link.
     """
 
     def execute(cls: type[io.ComfyNode], **inputs: Any) -> io.NodeOutput:
-        for given, value in _each_value(cls, inputs):
-            if trouble := _trouble_with(given, value):
-                raise ValueError(trouble)
+        _require_kinds(_each_value(cls, inputs))
         return node.execute.__func__(cls, **inputs)
+
+    def check_lazy_status(cls: type[io.ComfyNode], **inputs: Any) -> list[str]:
+        # What is lazy is mostly not made yet.
+        _require_kinds(entry for entry in _each_value(cls, inputs) if not entry[0].lazy)
+        return node.check_lazy_status.__func__(cls, **inputs)
 
     def validate_inputs(cls: type[io.ComfyNode], **inputs: Any) -> bool | str:
         wrong = {given.id for given, value in _each_value(cls, inputs) if _trouble_with(given, value)}
@@ -37,11 +40,23 @@ def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
     members: dict[str, Any] = {"__module__": node.__module__, "__doc__": node.__doc__}
     members["execute"] = classmethod(execute)
-    if "validate_inputs" in vars(node):
+    if _has_own(node, "check_lazy_status"):
+        members["check_lazy_status"] = classmethod(check_lazy_status)
+    if _has_own(node, "validate_inputs"):
         # ComfyUI reads from the signature which values the check wants.
         validate_inputs.__signature__ = inspect.signature(node.validate_inputs.__func__)
         members["validate_inputs"] = classmethod(validate_inputs)
     return type(node.__name__, (node,), members)
+
+
+def _has_own(node: type[io.ComfyNode], name: str) -> bool:
+    return getattr(node, name).__func__ is not getattr(io.ComfyNode, name).__func__
+
+
+def _require_kinds(values: Iterable[tuple[io.Input, object]]) -> None:
+    for given, value in values:
+        if trouble := _trouble_with(given, value):
+            raise ValueError(trouble)
 
 
 def _schema(node: type[io.ComfyNode]) -> io.Schema:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.error
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -41,7 +41,9 @@ class ComfyServer:
         apart_with: not None: the pack, further folders of custom nodes (these), input and output lie in a temporary folder
             of this server, which vanishes with it. So servers of different copies of the pack can run side by side.
         extra_args: further arguments for ComfyUI's main.py.
-        environment: variables that the server gets besides those of this process.
+
+    Attributes:
+        environment: variables that the server gets besides those of this process; set them before the block.
     """
 
     def __init__(
@@ -57,14 +59,13 @@ class ComfyServer:
         only_pack: bool = False,
         apart_with: Sequence[Path] | None = None,
         extra_args: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.installation, self.pack, self.work = installation, pack, work
         self.base_directory, self.pack_folder = base_directory, pack_folder
         self.port = port or free_port()
         self.use_cpu, self.only_pack, self.extra_args = use_cpu, only_pack, tuple(extra_args)
         self.is_apart, self._more_nodes = apart_with is not None, tuple(apart_with or ())
-        self._environment = dict(environment or {})
+        self.environment: dict[str, str] = {}
         self.log = work / f"comfyui-{self.port}.log"
         self._scratch = work / f"server-{self.port}"
         self.client = ComfyClient(f"http://127.0.0.1:{self.port}")
@@ -89,7 +90,7 @@ class ComfyServer:
         for old in sorted(self.work.glob("comfyui-*.log"), key=lambda log: log.stat().st_mtime)[:-LOGS_KEPT]:
             old.unlink(missing_ok=True)
         command = self._command()
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self._environment}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **self.environment}
         self.log.unlink(missing_ok=True)
         with self.log.open("ab") as log:  # appending, so that the file can be cut while ComfyUI writes
             self._process = subprocess.Popen(
@@ -136,8 +137,6 @@ class ComfyServer:
         if self.log.stat().st_size > LONGEST_LOG:
             os.truncate(self.log, 0)
 
-    def wait(self) -> int:
-        """Wait until the server ends by itself; return its exit code."""
     @property
     def pid(self) -> int:
         """Return the process id of the running server."""

@@ -20,11 +20,11 @@ if (
     sys.path.insert(0, str(ROOT))
 
 from tools.installation import Installation  # noqa: E402
-from tools.painter import server_errors  # noqa: E402
 from tools.reliability import cancels, caps, files, kills, prompts, soak, threads  # noqa: E402
 from tools.reliability.bench import Bench  # noqa: E402
 from tools.reliability.page import write_table  # noqa: E402
 from tools.reliability.report import Report  # noqa: E402
+from tools.studio import server_errors  # noqa: E402
 from tools.under_comfyui import run_command_under_comfyui  # noqa: E402
 
 PAGE = ROOT / "docs" / "reliability.md"

@@ -62,6 +62,16 @@ def test_values_that_comfyui_has_refused_do_not_reach_the_nodes_own_check(nodes)
     assert "filename_prefix" in inspect.getfullargspec(video.validate_inputs).args
 
 
+def test_widgets_are_looked_at_before_the_lazy_inputs_are_made(nodes):
+    widgets = {"prompt": "", "negative_prompt": "", "seed": 1, "steps": 1, "cfg": 1.0, "height": 64}
+    widgets |= {"sampler_name": "euler", "scheduler": "karras", "operation_steps": "600"}
+    sockets = dict.fromkeys(("model", "clip", "vae", "image"))
+    node = nodes["PaintsUndoPredictKeyframes"]
+    with pytest.raises(ValueError, match="^width is no number: nothing came"):
+        node.check_lazy_status(width=None, **widgets, **sockets)
+    assert set(node.check_lazy_status(width=64, **widgets, **sockets)) == set(sockets)
+
+
 def test_every_entry_of_a_list_is_looked_at(nodes):
     node = nodes["PaintsUndoAssembleVideo"]
     inputs = {"frames": [torch.ones(16, 64, 64, 3)]}

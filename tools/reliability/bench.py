@@ -7,11 +7,10 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from tools.comfy_client import Json, Prompt
 from tools.installation import Installation
-from tools.painter import INTERPOLATE, KEYFRAMES, MULTI_LOADER, PAIRS, SINGLE_LOADER, VIDEO
+from tools.painting import INTERPOLATE, KEYFRAMES, MULTI_LOADER, PAIRS, SINGLE_LOADER, VIDEO
 from tools.pictures import load_picture, png_bytes, read_frames
 from tools.server import ComfyServer
 from tools.workflow import Workflow, template
@@ -90,12 +89,11 @@ class Bench:
                 del self._environment[name]
 
     def _new_server(self) -> ComfyServer:
-        options: dict[str, Any] = {
-            "base_directory": self.base,
-            "use_cpu": True,
-            "environment": self._environment,
-        }
-        return ComfyServer(self.installation, ROOT, self.base / "run", **options)
+        server = ComfyServer(
+            self.installation, ROOT, self.base / "run", base_directory=self.base, use_cpu=True
+        )
+        server.environment |= self._environment
+        return server
 
     @property
     def is_running(self) -> bool:

@@ -1,15 +1,16 @@
 """Cancels at random moments of a chain, half of them while the video is encoded."""
 
+import statistics
 import time
 from dataclasses import dataclass
 
 from tools.comfy_client import Prompt
-from tools.painter import INTERPOLATE, KEYFRAMES, VIDEO
+from tools.painting import INTERPOLATE, KEYFRAMES, VIDEO
 
 from .bench import Bench, error_of
 from .report import Report
 
-SECONDS_TO_STOP = 2.0
+SECONDS_TO_STOP = 2.0  # of the processor
 # Slow enough to be cancelled in the middle.
 ENCODING = {"format": "webm (av1)", "duration": 60.0, "fps": 24.0, "quality": 100}
 
@@ -22,12 +23,20 @@ class Times:
     whole: float
 
 
+@dataclass(frozen=True)
+class Wait:
+    """From a cancel to the end of the run: seconds of a clock, and of the processor, which other programs do not lengthen."""
+
+    seconds: float
+    processor: float
+
+
 def torture(bench: Bench, rounds: int) -> Report:
     """Cancel `rounds` runs; run each prompt again afterwards and compare it with an undisturbed run."""
     report, random = Report(bench.say), bench.random_of("cancels")
     bench.result(prompt_of(bench, 0))  # the first run also loads the libraries
     times, expected = undisturbed(bench, prompt_of(bench, 1))
-    waits: list[float] = []
+    waits: list[Wait] = []
     late = in_encoder = 0
     others: list[str] = []
     half: list[str] = []
@@ -47,7 +56,7 @@ def torture(bench: Bench, rounds: int) -> Report:
         half += [str(path.name) for path in set(bench.output.rglob("*")) - before]
         leftovers += bench.leftovers()
         others += [] if bench.result(prompt) == expected else [f"cancel {len(waits)}"]
-        bench.say(f"    cancel {len(waits)}: {wait:.2f} s")
+        bench.say(f"    cancel {len(waits)}: {wait}")
     report.count("runs cancelled", len(waits))
     report.count("of these while the video was encoded", in_encoder)
     report.count("runs that ended before the cancel came", late)
@@ -102,12 +111,8 @@ def undisturbed(bench: Bench, prompt: Prompt) -> tuple[Times, str]:
     return times, bench.digest(prompt, bench.server.client.history(prompt_id))
 
 
-def cancel(bench: Bench, prompt: Prompt, in_encoder: bool, delay: float) -> float | None:
-    """Cancel a run so long after its start, or after the start of its video node.
-
-    Returns:
-        Seconds from the cancel to the end of the run; None if the run had ended before.
-    """
+def cancel(bench: Bench, prompt: Prompt, in_encoder: bool, delay: float) -> Wait | None:
+    """Cancel a run so long after its start, or after the start of its video node; return None if it had ended before."""
     client = bench.server.client
     with client.events() as events:
         prompt_id = client.queue(prompt, client_id=events.client_id)
@@ -116,8 +121,17 @@ def cancel(bench: Bench, prompt: Prompt, in_encoder: bool, delay: float) -> floa
             if kind == "executing" and data.get("node") and prompt[data["node"]]["class_type"] == VIDEO:
                 break
     time.sleep(delay)
-    start = time.monotonic()
+    start, worked = time.monotonic(), processor_time(bench)
     client.interrupt()
     while not (entry := client.history(prompt_id)):
         time.sleep(0.01)
-    return time.monotonic() - start if error_of(entry) == "cancelled" else None
+    wait = Wait(time.monotonic() - start, processor_time(bench) - worked)
+    return wait if error_of(entry) == "cancelled" else None
+
+
+def processor_time(bench: Bench) -> float:
+    """Return the seconds that the server's process has worked so far."""
+    import psutil
+
+    times = psutil.Process(bench.server.pid).cpu_times()
+    return times.user + times.system

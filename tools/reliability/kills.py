@@ -4,7 +4,7 @@ import os
 import time
 
 from tools.comfy_client import Prompt
-from tools.painter import INTERPOLATE
+from tools.painting import INTERPOLATE
 
 from .bench import Bench, error_of
 from .cancels import chain_with_slow_encoder, start_afresh, undisturbed
