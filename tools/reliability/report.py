@@ -53,7 +53,9 @@ class Report:
 
     def at_most(self, what: str, value: float, bar: float, unit: str) -> None:
         """Add a figure that has a largest allowed value; both in the same unit, such as "s"."""
-        self.rows.append(Row(what, f"{value:.3g} {unit}", f"at most {bar:g} {unit}", value <= bar))
+        self.rows.append(
+            Row(what, f"{value:.3g} {unit}".strip(), f"at most {bar:g} {unit}".strip(), value <= bar)
+        )
 
     @property
     def is_met(self) -> bool:

@@ -14,7 +14,7 @@ FORMATS = ("mp4 (h264)", "webm (vp9)", "gif", "png sequence", "webm (lossless)")
 
 @dataclass(frozen=True)
 class State:
-    """What a server holds: resident memory in bytes, open files, threads, entries in folders for temporary files."""
+    """What a server holds: resident memory of its own in bytes (not files that are mapped), open files, threads, entries in folders for temporary files."""
 
     memory: int
     files: int
@@ -43,8 +43,8 @@ def torture(bench: Bench, rounds: int) -> Report:
     early, last = states[min(FIRST, rounds) - 1], states[-1]
     report.count("prompts in one server", rounds)
     report.none_of("prompts that failed", failed)
-    report.figure(f"resident memory after prompt {FIRST}", f"{early.memory / 1e6:.0f} MB")
-    report.figure(f"resident memory after prompt {rounds}", f"{last.memory / 1e6:.0f} MB")
+    report.figure(f"resident memory of its own after prompt {FIRST}", f"{early.memory / 1e6:.0f} MB")
+    report.figure(f"resident memory of its own after prompt {rounds}", f"{last.memory / 1e6:.0f} MB")
     report.at_most("growth between the two", 100 * (last.memory / early.memory - 1), MOST_GROWTH, "%")
     report.none_of("last results that differ from the first one of the same prompt", different)
     for what, name in (
@@ -99,4 +99,4 @@ def state_of(bench: Bench) -> State:
     )  # Windows has no num_fds
     temporary = [*bench.temporary.iterdir(), *bench.leftovers()]
     temporary += [path for path in (bench.base / "run").rglob("*") if path.is_dir()]  # ComfyUI's own
-    return State(process.memory_info().rss, files, process.num_threads(), len(temporary))
+    return State(process.memory_full_info().uss, files, process.num_threads(), len(temporary))
