@@ -208,7 +208,8 @@ class Interpolate(io.ComfyNode):
                     "scheduler",
                     options=scheduler_names(),
                     default=ORIGINAL_SCHEDULER,
-                    tooltip="How the noise falls from step to step. trailing: as in the original program.",
+                    tooltip="How the noise falls from step to step. trailing: as in the original program. linear_quadratic with the "
+                    "samplers dpm_fast and dpm_adaptive: only noise.",
                     **advanced(),
                 ),
                 *segment_inputs(),

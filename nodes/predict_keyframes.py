@@ -138,7 +138,8 @@ def sampling_inputs() -> list:
             "scheduler",
             options=comfy.samplers.KSampler.SCHEDULERS,
             default="karras",
-            tooltip="How the noise falls from step to step. karras: as in the original program.",
+            tooltip="How the noise falls from step to step. karras: as in the original program. linear_quadratic with the samplers "
+            "dpm_fast and dpm_adaptive: only noise.",
             **advanced(),
         ),
     ]
