@@ -1,8 +1,8 @@
 """Run the video VAE's layers on a part of a video at a time, so that intermediate results exist only for that part.
 
 Layers of single frames take a few frames at a time; that is always done. Layers over time need all frames, but a
-convolution over time works on each pixel's place alone, so they can take bands of rows; that is done where memory ran
-out, because their work doubles, or nearly. Neither changes the result but by rounding.
+convolution over time works on each place of the picture alone, so they can take bands of rows; that is done only where memory ran
+out, because half of their work is then done twice. Neither changes the result but by rounding.
 """
 
 from collections.abc import Callable, Iterable, Sequence
