@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import re
 import statistics
 import time
 from collections.abc import Callable
@@ -13,9 +12,10 @@ import comfy.model_management as mm
 import torch
 from torch import nn
 
+from .machine import status_bytes
 from .table import Row
 
-CLEAR_REFS, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # resets the peak of resident memory, VmHWM (proc(5), clear_refs)
 
 
@@ -50,7 +50,7 @@ class Meter:
         elif torch.cuda.is_available():
             self.working = torch.cuda.max_memory_allocated() - self._before
         else:
-            self.working = max(0, _status("VmHWM") - self._before)
+            self.working = max(0, status_bytes("VmHWM") - self._before)
 
 
 def _finish() -> None:
@@ -68,14 +68,7 @@ def _begin_peak() -> int | None:
         CLEAR_REFS.write_text(RESET_PEAK, encoding="ascii")
     except (OSError, TypeError):
         return None
-    return _status("VmRSS")
-
-
-def _status(field: str) -> int:
-    found = re.search(rf"^{field}:\s+(\d+) kB", STATUS.read_text(encoding="ascii"), re.MULTILINE)
-    if found is None:
-        raise OSError(f"{STATUS} has no {field}")
-    return int(found[1]) * 1024
+    return status_bytes("VmRSS")
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,3 @@ def segment_cases(side: int) -> Iterator[Case]:
         original,
         lambda: ours(x_of_ours, t, context=text, image_context=image, fs=fs),
     )
-
-
-CASES = (segment_cases, video_decode_cases, keyframe_cases)

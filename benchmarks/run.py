@@ -8,9 +8,7 @@ import argparse
 import dataclasses
 import importlib.util
 import json
-import platform
 import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +22,7 @@ from tools.python_guard import require_python  # noqa: E402
 require_python("run.py")
 
 from benchmarks import table  # noqa: E402
+from benchmarks.machine import device  # noqa: E402
 from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
 
 if TYPE_CHECKING:
@@ -145,29 +144,6 @@ def describe(setting: "Setting") -> str:
         else ""
     )
     return f"{setting.title.capitalize()}: {count} keyframes of {keyframe}, segments of {segment}.{steps}"
-
-
-def device() -> str:
-    """Return a line about the device, the versions of torch and Python, and the date."""
-    import torch
-
-    if torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(0).total_memory / 1e9
-        name = f"{torch.cuda.get_device_name(0)} ({memory:.0f} GB)"
-    else:
-        name = f"{_processor()}, {torch.get_num_threads()} threads, no GPU"
-    return (
-        f"{name}, torch {torch.__version__}, Python {platform.python_version()}, {date.today().isoformat()}"
-    )
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def save(output: Path, text: str, figures: dict) -> None:
