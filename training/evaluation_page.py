@@ -144,7 +144,7 @@ def _fast_section(results: Results) -> str:
     return f"""
 ## What the fast workflow costs
 
-The first pictures and segments were made again with the settings of `paintsundo_fast`. The table has the mean PSNR between both results, the mean absolute error of each against the true states (nothing blurred), and the time of sampling, decoding and saving, measured once.
+The first pictures and segments were made again with the settings of `5 Faster and a little rougher`. The table has the mean PSNR between both results, the mean absolute error of each against the true states (nothing blurred), and the time of sampling, decoding and saving, measured once.
 
 {ev.deviation_table(results.deviations)}
 """

@@ -55,7 +55,7 @@ What a perfect model would make: the true states, scaled down. {_flicker(results
 
 ## The demo's keyframes
 
-With the settings of `paintsundo_fast`, through *Predict Keyframes*, *Arrange Keyframes* and *Full Size*. Most of their error is the demo's own, which no enlarging mends.
+With the settings of `5 Faster and a little rougher`, through *Predict Keyframes*, *Arrange Keyframes* and *Full Size*. Most of their error is the demo's own, which no enlarging mends.
 
 {stage_table(results.keyframes.frames)}
 
