@@ -17,13 +17,13 @@ WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 NOTE_TYPES = {"Note", "MarkdownNote"}
 # The bundled workflows: what the commands call them, and the file names, which ComfyUI's page shows as their titles.
 TEMPLATES = {
-    "demo": "1 Painting timelapse of my picture (start here)",
+    "demo": "1 Start here, painting timelapse",
     "app": "2 Painting timelapse as a form",
     "paced": "3 Speedpaint video of 30 seconds",
-    "default": "4 Painting process with the released models",
+    "default": "4 With the released models",
     "fast": "5 Faster and a little rougher",
-    "segments": "6 Stage by stage, with my own drawings",
-    "redo": "7 Undo to a sketch and finish it another way",
+    "segments": "6 Stage by stage, own drawings",
+    "redo": "7 Undo to a sketch, finish anew",
     "touch_up": "8 Repaint only the last stage",
     "native": "9 With KSampler and LoRAs",
 }
