@@ -1,5 +1,6 @@
 """Where a painting video is saved below ComfyUI's output folder, and what the node shows of it."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +16,13 @@ from ..paintsundo_models.errors import VideoEncodingError
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import mark
 from ..paintsundo_models.video.frames import Frames
+from ..paintsundo_models.video.unfinished import unfinished_folder
+from .progress_text import say_on_node
+
+READ_OF_WEBM = 2 * 1024**2
+"""Bytes of a WebM that ComfyUI's page searches for a workflow."""
+
+log = logging.getLogger(__name__)
 
 
 def trouble_with_format(name: str) -> str | None:
@@ -104,22 +112,44 @@ def save_video(
         names = video_files.save_png_sequence(frames, stem, to_save.metadata, on_progress, to_save.statement)
         return ui.SavedImages([saved(file, str(Path(subfolder, stem.name))) for file in names])
     path = stem.with_name(stem.name + video_files.VIDEO_FORMATS[to_save.format].extension)
-    video_files.encode_video(
-        frames,
-        path,
-        to_save.rate,
-        to_save.format,
-        to_save.quality,
-        to_save.metadata,
-        on_progress,
-        to_save.statement,
-        to_save.cover,
-    )
+
+    def encode(file: Path) -> None:
+        video_files.encode_video(
+            frames,
+            file,
+            to_save.rate,
+            to_save.format,
+            to_save.quality,
+            to_save.metadata,
+            on_progress,
+            to_save.statement,
+            to_save.cover,
+        )
+
     if to_save.format != video_files.GIF:
+        encode(path)
+        _warn_of_long_texts(path, to_save.metadata)
         return ui.PreviewVideo([saved(path.name)])
     # A GIF cannot carry the workflow, so a PNG beside it does. The PNG also makes the page show both as pictures:
-    # with the GIF alone, the page would try to play a video and show nothing.
+    # with the GIF alone, the page would try to play a video and show nothing. So they appear together or not at all.
     companion = stem.with_name(stem.name + ".png")
     of_picture = None if to_save.has_own_end else to_save.statement
-    video_files.save_png(picture(), companion, to_save.metadata, of_picture)
+    with unfinished_folder(stem.parent) as folder:
+        both = [(folder / file.name, file) for file in (companion, path)]
+        encode(folder / path.name)
+        video_files.save_png(picture(), folder / companion.name, to_save.metadata, of_picture)
+        video_files.publish(*both)
     return ui.SavedImages([saved(path.name), saved(companion.name)], is_animated=True)
+
+
+def _warn_of_long_texts(path: Path, texts: dict[str, str]) -> None:
+    """Say it if the page will not find the workflow in a WebM, of which it reads only the start."""
+    size = sum(len(text) for text in texts.values())
+    if path.suffix != ".webm" or size <= READ_OF_WEBM:
+        return
+    said = (
+        f"The workflow in {path.name} has {size / 1e6:.1f} MB, and the page reads the first {READ_OF_WEBM / 1e6:.1f} MB of a "
+        "webm, so dropping the file on the page opens nothing. The video is whole; choose mp4 to keep the workflow."
+    )
+    log.warning("PaintsUndo: %s", said)
+    say_on_node(said)

@@ -155,6 +155,9 @@ class Tagger(io.ComfyNode):
         cls, image: io.Image.Type, tagger: str, threshold: float, character_threshold: float, exclude: str
     ) -> io.NodeOutput:
         require_picture(image, "image")
+        for name, value in (("threshold", threshold), ("character_threshold", character_threshold)):
+            if not 0 <= value <= 1:  # not a number is neither
+                raise ValueError(f"{name} is {value}, and must be from 0 to 1.")
         # Open the tagger for this run only: onnxruntime holds the weights, so the host could not unload them.
         opened = wd14.load_tagger(find_tagger(tagger))
         progress = comfy.utils.ProgressBar(len(image))

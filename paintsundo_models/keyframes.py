@@ -6,7 +6,7 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from .checkpoints.parts import SINGLE_FRAME_LOADER
+from .checkpoints.parts import SINGLE_FRAME, SINGLE_FRAME_LOADER
 from .host.encoding_cache import cached_encoding, picture_key
 from .host.main_memory import require_room_for_frames
 from .host.objects import Prompts, SingleFrameObjects
@@ -22,6 +22,7 @@ from .host.sampling import (
     scheduled_sigmas,
 )
 from .host.single_frame import OPERATION_STEP, TRAINED_SIZES, SingleFrameModel
+from .host.text import check_clip
 from .host.video_vae import PIXELS_PER_LATENT, VideoVAE
 from .pictures.inputs import described, require_single_picture
 from .pictures.resizing import resize_and_center_crop
@@ -129,6 +130,7 @@ def predict_keyframes(
         raise ValueError(
             f"This MODEL is not the single-frame one. Connect the MODEL of the {SINGLE_FRAME_LOADER}."
         )
+    check_clip(objects.clip, SINGLE_FRAME, SINGLE_FRAME_LOADER)
     positive, negative = (
         encode_prompt(objects.clip, prompts.positive),
         encode_prompt(objects.clip, prompts.negative),

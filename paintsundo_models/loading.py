@@ -19,6 +19,7 @@ from .host.identity import SOURCE
 from .host.multi_frame import load_multi_frame_unet
 from .host.objects import MultiFrameObjects, SingleFrameObjects
 from .host.patchers import FP8_TYPES, remember_loader, set_preview_colours
+from .host.saving import save_with
 from .host.single_frame import load_image_vae, load_single_frame_unet
 from .host.text import load_text_encoder
 from .host.video_vae import VideoVAE
@@ -102,6 +103,7 @@ def single_frame_model(
     with _reading("unet", checkpoint):
         config = detection.single_frame_unet_config(unet, checkpoint.configs["unet"])
         patcher = load_single_frame_unet(unet, config, checkpoint.path, dtype, disable_dynamic)
+    save_with(patcher, checkpoint)
     set_preview_colours(patcher, detection.preview_colours(checkpoint.configs["vae"]))
     return patcher
 
@@ -118,6 +120,7 @@ def multi_frame_model(
         patcher = load_multi_frame_unet(
             unet, projection, params, projection_params, checkpoint.path, dtype, disable_dynamic
         )
+    save_with(patcher, checkpoint, "image_encoder")
     set_preview_colours(patcher, detection.preview_colours(checkpoint.configs["vae"]))
     return patcher
 

@@ -11,7 +11,7 @@ import node_helpers
 import torch
 from torch import Tensor
 
-from .checkpoints.parts import MULTI_FRAME_LOADER
+from .checkpoints.parts import MULTI_FRAME, MULTI_FRAME_LOADER
 from .constants import DEFAULT_FS, FRAMES_PER_SEGMENT
 from .host.clip_vision import encode_any_aspect
 from .host.encoding_cache import cached_encoding, picture_key
@@ -29,6 +29,7 @@ from .host.sampling import (
     scheduled_sigmas,
 )
 from .host.segment_store import SegmentStore
+from .host.text import check_clip
 from .host.video_vae import VideoVAE
 from .multi_frame.ddim import sample_ddim
 from .pictures.inputs import described, require_single_picture
@@ -189,6 +190,7 @@ def interpolate(
         raise ValueError(f"There is no fit {fit!r}; there are {', '.join(FITS)}.")
     model = objects.model
     check_multi_frame_model(model)
+    check_clip(objects.clip, MULTI_FRAME, MULTI_FRAME_LOADER)
     start, end = (
         require_single_picture(images[0], "start_image"),
         require_single_picture(images[1], "end_image"),

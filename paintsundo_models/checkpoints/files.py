@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from ..errors import (
     CorruptCheckpointError,
     UnsupportedCheckpointError,
 )
+from .host_names import CONFIGS_TENSOR, grouped
 from .parts import MULTI_FRAME, PARTS, SINGLE_FRAME, expected_signature, identify_part
 
 CONFIGS_KEY = "paintsundo_configs"
@@ -85,20 +86,22 @@ def read_checkpoint(path: str | os.PathLike, kind: str) -> Checkpoint:
         raise CheckpointNotFoundError(
             f"There is no checkpoint at {path}. The {kind} model is published at {PUBLISHED_AT[kind]}."
         )
-    parts, configs, kinds, unknown = {}, {}, {}, {}
-    for name, tensors, config in _read_folder(path) if path.is_dir() else _read_file(path):
-        signature = identify_part(tensors)
-        if signature is None:
-            unknown[name] = tensors
-            continue
-        part = signature.part
-        if part in parts:
-            raise UnsupportedCheckpointError(
-                f"{path} has two parts that are a {part} (the second is {name}). Keep one model in a folder."
-            )
-        parts[part], configs[part], kinds[part] = tensors, config, signature.kind
+    parts, configs, kinds, unknown, inside = {}, {}, {}, {}, {}
+    for source, everything, config_of in _read_folder(path) if path.is_dir() else _read_file(path):
+        inside.update(_configs_inside(everything.pop(CONFIGS_TENSOR, None), path))
+        for name, tensors in grouped(everything, source):
+            signature = identify_part(tensors)
+            if signature is None:
+                unknown[name] = tensors
+                continue
+            part = signature.part
+            if part in parts:
+                raise UnsupportedCheckpointError(
+                    f"{path} has two parts that are a {part} (the second is {name}). Keep one model in a folder."
+                )
+            parts[part], configs[part], kinds[part] = tensors, config_of(part), signature.kind
     _check_parts(path, kind, kinds, unknown)
-    return Checkpoint(path, kind, parts, configs)
+    return Checkpoint(path, kind, parts, {part: merged(inside.get(part), configs[part]) for part in parts})
 
 
 def _check_parts(
@@ -150,11 +153,16 @@ def _other_contents(path: Path, unknown: dict[str, dict[str, Tensor]]) -> str:
     return names + unread
 
 
-def _read_folder(folder: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
+Source = tuple[str | None, dict[str, Tensor], Callable[[str], dict]]
+"""A sub-folder's name, or None for a file; the tensors; and a function that returns the config of a part in them."""
+
+
+def _read_folder(folder: Path) -> Iterator[Source]:
     for sub_folder in sorted(p for p in folder.iterdir() if p.is_dir()):
         files = weight_files(sub_folder)
         if files:
-            yield sub_folder.name, _merge_files(files), _read_config(sub_folder / "config.json")
+            config = _read_config(sub_folder / "config.json")
+            yield sub_folder.name, _merge_files(files), lambda part, config=config: config
 
 
 def checkpoint_files(path: Path) -> list[Path]:
@@ -184,12 +192,12 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _merge_files(files: list[Path]) -> dict[str, Tensor]:
     """Return the tensors of one part: join shards; where files contain the same tensor, take the one of the widest type."""
-    merged: dict[str, Tensor] = {}
+    joined: dict[str, Tensor] = {}
     for file in files:
         for name, tensor in read_tensors(file).items():
-            if name not in merged or tensor.element_size() > merged[name].element_size():
-                merged[name] = tensor
-    return merged
+            if name not in joined or tensor.element_size() > joined[name].element_size():
+                joined[name] = tensor
+    return joined
 
 
 def _read_config(file: Path) -> dict:
@@ -225,22 +233,24 @@ def _parsed(text: str | bytes, source: Path) -> dict:
     return {}
 
 
-def _read_file(file: Path) -> Iterator[tuple[str, dict[str, Tensor], dict]]:
-    grouped: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in read_tensors(file).items():
-        part, _, tail = name.partition(".")
-        grouped.setdefault(part, {})[tail] = tensor
+def _read_file(file: Path) -> Iterator[Source]:
     with _opened(file) as opened:
         text = (opened.metadata() or {}).get(CONFIGS_KEY, "{}")
     inside = _parsed(text, file) if _is_short_enough(len(text), file) else {}
     beside = _read_config(file.with_suffix(CONFIGS_SUFFIX))
-    for part, tensors in grouped.items():
-        found = [configs.get(part) for configs in (inside, beside)]
-        yield (
-            part,
-            tensors,
-            {key: value for config in found if isinstance(config, dict) for key, value in config.items()},
-        )
+    yield None, read_tensors(file), lambda part: merged(inside.get(part), beside.get(part))
+
+
+def merged(*configs: object) -> dict:
+    """Join the entries of these configs; later ones win, and what is no object is passed over."""
+    return {key: value for config in configs if isinstance(config, dict) for key, value in config.items()}
+
+
+def _configs_inside(text: Tensor | None, source: Path) -> dict:
+    """Return the configs that a Save node of ComfyUI has kept among the tensors, or {}."""
+    if text is None or text.dtype != torch.uint8 or text.ndim != 1 or len(text) > LONGEST_CONFIG:
+        return {}
+    return _parsed(bytes(text.tolist()), source)
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

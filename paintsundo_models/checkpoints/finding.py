@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .files import UNREADABLE, weight_files
 from .headers import read_header
-from .parts import PART_NAMES, PARTS, identify_part
+from .parts import PART_NAMES, PARTS, groups_of, identify_part
 
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
 _INDEX = "*.safetensors.index.json"
@@ -67,12 +67,12 @@ def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[P
 
 def kind_on_disk(path: Path) -> str | None:
     """Return SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for any other model. Reads only the headers of the unet."""
-    files, prefix = (weight_files(path / "unet"), "") if path.is_dir() else ([path], "unet.")
-    headers = [read_header(file) for file in files]
+    headers = [read_header(file) for file in (weight_files(path / "unet") if path.is_dir() else [path])]
     names = {name for header in headers for name in header.names}
-    signature = identify_part(name[len(prefix) :] for name in names if name.startswith(prefix))
-    if signature is not None and signature.part == "unet":
-        return signature.kind
+    found = [signature for group in groups_of(names) if (signature := identify_part(group))]
+    for signature in found:
+        if signature.part == "unet" and (path.is_dir() or not identify_part(names)):
+            return signature.kind
     return UNREADABLE if any(not header.is_readable for header in headers) else None
 
 
@@ -83,26 +83,31 @@ def trouble_with(path: Path, kind: str) -> str | None:
         for folder in sorted(path.iterdir()):
             files = weight_files(folder) if folder.is_dir() else []
             headers = {file: read_header(file) for file in files}
-            signature = identify_part(name for header in headers.values() for name in header.names)
-            if signature is None and folder.name not in PARTS[kind]:
+            names = {name for header in headers.values() for name in header.names}
+            found = {part.part for group in groups_of(names) if (part := identify_part(group))}
+            if not found and folder.name not in PARTS[kind]:
                 continue  # read_checkpoint passes over other folders
             for file, header in headers.items():
                 if header.trouble:
                     return f"{folder.name}/{file.name} {header.trouble}"
             if shard := _missing_shard(folder, files):
                 return f"{folder.name}: {shard}"
-            parts.update([signature.part] if signature else [folder.name] if files else [])
+            parts.update(found or ([folder.name] if files else []))
     else:
         header = read_header(path)
         if header.trouble:
             return f"{path.name} {header.trouble}"
-        groups: dict[str, set[str]] = {}
-        for name in header.names:
-            prefix, _, tail = name.partition(".")
-            groups.setdefault(prefix, set()).add(tail)
-        parts = {signature.part for names in groups.values() if (signature := identify_part(names))}
+        parts = {part.part for group in groups_of(header.names) if (part := identify_part(group))}
     missing = [part for part in PARTS[kind] if part not in parts]
-    return f"{', '.join(missing)} missing" if missing else None
+    if not missing:
+        return None
+    # What ComfyUI's Save Model, Save CLIP and Save VAE write can be put together.
+    how = (
+        ""
+        if path.is_dir()
+        else ". Put this file and those of the missing parts into sub-folders of one folder"
+    )
+    return f"{', '.join(missing)} missing{how}"
 
 
 def _missing_shard(folder: Path, files: list[Path]) -> str | None:

@@ -28,6 +28,11 @@ class PartSignature:
     tensors: tuple[str, ...]
 
 
+HOST_IMAGE_VAE = PartSignature(
+    "vae", SINGLE_FRAME, ("encoder.down.0.block.0.norm1.weight", "decoder.up.0.block.0.norm1.weight")
+)
+"""The image VAE by the names of ComfyUI's network, as its Save nodes write it. The video VAE has these too, and comes first."""
+
 SIGNATURES = (
     # The add_embedding alone would also fit SDXL, which has no attention at its first level, and SVD, whose residual
     # blocks have other names.
@@ -43,10 +48,23 @@ SIGNATURES = (
     PartSignature("unet", MULTI_FRAME, ("init_attn.0.proj_in.weight", "fps_embedding.0.weight")),
     PartSignature("vae", SINGLE_FRAME, ("decoder.up_blocks.0.resnets.0.norm1.weight",)),
     PartSignature("vae", MULTI_FRAME, ("decoder.attn_refinement.0.conv.weight",)),
+    HOST_IMAGE_VAE,
     PartSignature("text_encoder", None, ("text_model.embeddings.token_embedding.weight",)),
     PartSignature("image_encoder", MULTI_FRAME, ("vision_model.embeddings.class_embedding",)),
     PartSignature("image_projection", MULTI_FRAME, ("latents", "input_pos", "proj_out.weight")),
 )
+
+
+def groups_of(names: Iterable[str]) -> list[set[str]]:
+    """Divide the names in a file or sub-folder into parts: all of them if they are one part, else by their prefixes."""
+    names = set(names)
+    if identify_part(names):
+        return [names]
+    groups: dict[str, set[str]] = {}
+    for name in names:
+        prefix, _, tail = name.partition(".")
+        groups.setdefault(prefix, set()).add(tail)
+    return list(groups.values())
 
 
 def identify_part(names: Iterable[str]) -> PartSignature | None:

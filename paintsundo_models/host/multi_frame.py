@@ -24,6 +24,7 @@ from ..multi_frame.unet import UNet3D, UNet3DParams
 from .merging import check_merged_weights
 from .model_options import with_guidance
 from .patchers import build_diffusion_model
+from .saving import SavedAsReleased
 from .text import check_prompt_width
 
 VISION_TOKENS = "paintsundo_vision_tokens"
@@ -101,9 +102,10 @@ class MultiFrameModel(comfy.model_base.BaseModel):
                 f"The picture latents in the conditioning are {list(pictures.shape)}, and this model reads {frames} frames: "
                 "another node has replaced them. Put Interpolation Conditioning last before the sampler."
             )
-        if noise.ndim != 5 or noise.shape[2:] != pictures.shape[2:]:
+        channels = self.model_config.unet_config["params"].out_channels
+        if noise.ndim != 5 or noise.shape[1:] != (channels, *pictures.shape[2:]):
             raise ValueError(
-                f"The latent is {list(noise.shape)}, and this model works on {[1, 4, *pictures.shape[2:]]} "
+                f"The latent is {list(noise.shape)}, and this model works on {[1, channels, *pictures.shape[2:]]} "
                 "(batch, channels, frames, height, width). Use the latent of Interpolation Conditioning."
             )
         pictures = comfy.utils.resize_to_batch_size(self.process_latent_in(pictures), noise.shape[0])
@@ -124,7 +126,7 @@ class MultiFrameModel(comfy.model_base.BaseModel):
         }
 
 
-class MultiFrameConfig(comfy.supported_models_base.BASE):
+class MultiFrameConfig(SavedAsReleased, comfy.supported_models_base.BASE):
     """ComfyUI's description of a model family; the sizes of the network come from each checkpoint."""
 
     unet_config = {}
@@ -165,6 +167,7 @@ def load_multi_frame_unet(
             return "image_projection", name.removeprefix(PROJECTION_PREFIX)
         return "unet", name
 
+    config.origin = origin
     # Keep the image projection out of fp8: everything that the model sees of the pictures passes through it, and it has
     # only 49 of 1488 million weights.
     wide_in_fp8 = (PROJECTION_PREFIX,)

@@ -23,6 +23,7 @@ from ..checkpoints.parts import SINGLE_FRAME_LOADER
 from ..schedule import SINGLE_FRAME_BETAS
 from .merging import check_merged_weights
 from .patchers import build_diffusion_model, shapes_of
+from .saving import SavedAsReleased
 from .text import check_prompt_width
 
 OPERATION_STEP = "operation_step"
@@ -42,7 +43,13 @@ class SingleFrameModel(comfy.model_base.BaseModel):
 
     def extra_conds(self, **kwargs: Any) -> dict:
         check_merged_weights(self.current_patcher)
-        steps, count = kwargs.get(OPERATION_STEP), len(kwargs["noise"])
+        noise, channels = kwargs["noise"], self.model_config.unet_config["out_channels"]
+        if noise.ndim != 4 or noise.shape[1] != channels:
+            raise ValueError(
+                f"The latent is {list(noise.shape)}, and this model works on (pictures, {channels}, height, width). Use the "
+                "latent of Keyframe Conditioning."
+            )
+        steps, count = kwargs.get(OPERATION_STEP), len(noise)
         if steps is None:
             raise ValueError(
                 "The conditioning says no operation step. Put Keyframe Conditioning between the prompt and the sampler."
@@ -61,7 +68,7 @@ class SingleFrameModel(comfy.model_base.BaseModel):
         return self.operation_embedder(torch.as_tensor(kwargs[OPERATION_STEP], dtype=torch.float32).flatten())
 
 
-class SingleFrameConfig(comfy.supported_models.SD15):
+class SingleFrameConfig(SavedAsReleased, comfy.supported_models.SD15):
     """ComfyUI's configuration of SD 1.5 with this model's noise schedule; sizes come from each checkpoint."""
 
     unet_config = {}
@@ -104,9 +111,9 @@ def load_single_frame_unet(
     def origin(name: str) -> tuple[str, str]:
         return "unet", released.get(name, name)
 
-    return build_diffusion_model(
-        SingleFrameConfig(unet_config), renamed, path, origin, dtype, disable_dynamic
-    )
+    config = SingleFrameConfig(unet_config)
+    config.origin = origin
+    return build_diffusion_model(config, renamed, path, origin, dtype, disable_dynamic)
 
 
 def load_image_vae(

@@ -65,6 +65,25 @@ class LiteralCLIPHTokenizer(_Literal, comfy.text_encoders.sd2_clip.SD2Tokenizer)
     """Tokenizer of CLIP ViT-H/14, which pads with 0."""
 
 
+TOKENIZERS = {SINGLE_FRAME: LiteralCLIPLTokenizer, MULTI_FRAME: LiteralCLIPHTokenizer}
+
+
+def check_clip(clip: comfy.sd.CLIP, kind: str, loader: str) -> None:
+    """Check that a CLIP is not that of the other model, which may be as wide.
+
+    Args:
+        clip: any CLIP.
+        kind: SINGLE_FRAME or MULTI_FRAME, the model that it is for.
+        loader: display name of the node whose CLIP fits, for the message.
+
+    Raises:
+        ValueError: it is the other model's.
+    """
+    for other, tokenizer in TOKENIZERS.items():
+        if other != kind and isinstance(getattr(clip, "tokenizer", None), tokenizer):
+            raise ValueError(f"This CLIP is the {other} model's. Connect the CLIP of the {loader}.")
+
+
 def check_prompt_width(tokens: Tensor, width: int, loader: str) -> None:
     """Check that the tokens of a prompt have the width that the network reads.
 
@@ -99,11 +118,9 @@ def load_text_encoder(
         CheckpointMismatchError: the tensors do not fit the network.
     """
     target = {
-        SINGLE_FRAME: comfy.supported_models_base.ClipTarget(
-            LiteralCLIPLTokenizer, comfy.sd1_clip.SD1ClipModel
-        ),
+        SINGLE_FRAME: comfy.supported_models_base.ClipTarget(TOKENIZERS[kind], comfy.sd1_clip.SD1ClipModel),
         MULTI_FRAME: comfy.supported_models_base.ClipTarget(
-            LiteralCLIPHTokenizer, comfy.text_encoders.sd2_clip.SD2ClipModel
+            TOKENIZERS[kind], comfy.text_encoders.sd2_clip.SD2ClipModel
         ),
     }[kind]
     options: dict = {"clip_l_model_config" if kind == SINGLE_FRAME else "clip_h_model_config": config}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..layout import fold_time
 from ..multi_frame.slices import SMALLEST, USUAL
-from ..multi_frame.vae import VideoAutoencoder, VideoVAEParams
+from ..multi_frame.vae import KEY_RENAMES, VideoAutoencoder, VideoVAEParams
 from ..pictures.resizing import resize_and_center_crop
 from .out_of_memory import IN_TILES, OTHER_REMEDIES, Stage, in_groups, without_tiles
 from .patchers import archive_dtypes, load_strictly, make_patcher
@@ -87,6 +87,11 @@ class VideoVAE(comfy.sd.VAE):
         self.patcher = make_patcher(self.first_stage_model, self.device, mm.vae_offload_device())
         load_strictly(self.first_stage_model, tensors, self.patcher, "vae", path)
         self.model_size()
+
+    def get_sd(self) -> dict[str, Tensor]:
+        """Return the weights by the names of the released file, as ComfyUI's Save nodes write them."""
+        released = {ours: name for name, ours in KEY_RENAMES.items()}
+        return {released.get(name, name): tensor for name, tensor in super().get_sd().items()}
 
     def with_references(self, start_image: Tensor, end_image: Tensor) -> "VideoVAE":
         """Return a copy that shares the weights and decodes with these reference pictures, (1, H, W, 3) in [0, 1] each."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import comfy.ops
 import comfy.patcher_extension
@@ -188,6 +189,18 @@ class UNet3D(nn.Module):
     def project_images(self, tokens: Tensor) -> Tensor:
         """Project the vision tokens of both pictures to image tokens of every frame: (B, 2, N, C) -> (B, T, L, D)."""
         return self.image_proj(tokens)
+
+    def to(self, *args: Any, memory_format: torch.memory_format | None = None, **others: Any) -> "UNet3D":
+        """Move or convert the network as torch does; a memory format of pictures is left to the layers for pictures.
+
+        ComfyUI asks for it with --force-channels-last, and torch refuses it for convolutions over time.
+        """
+        if memory_format is not torch.channels_last:
+            return super().to(*args, **others, **({"memory_format": memory_format} if memory_format else {}))
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.to(memory_format=memory_format)
+        return super().to(*args, **others) if args or others else self
 
     def forward(
         self,

@@ -20,7 +20,8 @@ def require_picture(image: object, name: str = "A picture") -> None:
         )
     if image.ndim != 4 or 0 in image.shape:
         raise ValueError(
-            f"A picture batch has the shape (batch, height, width, channels), none of them 0; got {tuple(image.shape)}."
+            f"{name} has the shape {tuple(image.shape)}, and a batch of pictures has (batch, height, width, channels), none of "
+            "them 0. Connect an output of the type IMAGE."
         )
 
 
@@ -62,7 +63,9 @@ def composite_on_white(image: Tensor, name: str = "The picture") -> Tensor:
         return image.expand(-1, -1, -1, 3)
     if channels == 3:
         return image
-    raise ValueError(f"A picture has 1 (grey), 3 (RGB) or 4 (RGBA) channels; this one has {channels}.")
+    raise ValueError(
+        f"{name} has {channels} channels, and a picture has 1 (grey), 3 (RGB) or 4 (RGBA). Connect an output of the type IMAGE."
+    )
 
 
 def white_canvas(height: int, width: int) -> Tensor:

@@ -194,10 +194,28 @@ def _to_bytes(frame: Tensor) -> np.ndarray:
     return (frame.float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
-def _publish(part: Path, path: Path) -> None:
-    if path.exists():
-        raise FileExistsError(f"{path} exists already; it is not overwritten. Choose another name.")
-    part.rename(path)
+def publish(*finished: tuple[Path, Path]) -> None:
+    """Give finished files or folders their names: all of them, or none.
+
+    Args:
+        finished: where each lies and where it is to lie, on the same disk.
+
+    Raises:
+        FileExistsError: there is one already; nothing is overwritten.
+        OSError: one could not be moved.
+    """
+    for _, path in finished:
+        if path.exists():
+            raise FileExistsError(f"{path} exists already; it is not overwritten. Choose another name.")
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for part, path in finished:
+            part.rename(path)
+            moved.append((part, path))
+    except OSError:
+        for part, path in moved:
+            path.rename(part)
+        raise
 
 
 def encode_video(
@@ -266,7 +284,7 @@ def encode_video(
         mark.complete_file(part, statement)
         if key is not None:
             sign_file(part, statement, key)  # last: a signature holds for every byte before it
-        _publish(part, path)
+        publish((part, path))
 
 
 def _failure(what: str, words: str, folder: Path) -> str:
@@ -301,7 +319,7 @@ def save_png(
     """
     with unfinished_folder(path.parent) as folder:
         _write_png(frame, folder / path.name, metadata, statement)
-        _publish(folder / path.name, path)
+        publish((folder / path.name, path))
 
 
 def _write_png(frame: Tensor, path: Path, metadata: dict[str, str], statement: mark.Statement | None) -> None:
@@ -341,5 +359,5 @@ def save_png_sequence(
         for done, (name, frame) in enumerate(zip(names, as_frames(frames), strict=True), start=1):
             _write_png(frame, part / name, metadata, statement)
             on_progress(done)
-        _publish(part, folder)
+        publish((part, folder))
     return names

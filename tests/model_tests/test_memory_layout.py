@@ -1,8 +1,12 @@
 """Where the channels lie in memory while the video VAE works on a CPU."""
 
+import comfy.cli_args
 import comfy.ops
 import pytest
 import torch
+from paintsundo_pack.paintsundo_models import keyframes, loading, segments
+from paintsundo_pack.paintsundo_models.host.objects import Prompts
+from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 from paintsundo_pack.paintsundo_models.layout import channels_last_on_cpu, empty_video
 from paintsundo_pack.paintsundo_models.multi_frame import vae as vae_module
 from paintsundo_pack.paintsundo_models.multi_frame.vae import VideoAutoencoder, VideoVAEParams
@@ -83,3 +87,25 @@ def test_an_empty_video_has_the_layout_of_another(layout):
     empty = empty_video(like, 7)
     assert (empty.shape, empty.dtype) == ((2, 3, 7, 5, 6), torch.float16)
     assert empty.is_contiguous(memory_format=layout)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["single_frame", "multi_frame"])
+def test_both_models_run_with_the_hosts_channels_last(seeded_checkpoints, monkeypatch, kind):
+    """`--force-channels-last`, which torch refuses for the weights of convolutions over time."""
+    load = {"single_frame": loading.load_single_frame, "multi_frame": loading.load_multi_frame}[kind]
+    picture = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1))
+    prompts, settings = Prompts("a", "b"), SamplerSettings(1, 2, 3.0, "euler", "simple")
+
+    def painted():
+        objects = load(seeded_checkpoints[kind], "fp32")
+        if kind == "single_frame":
+            return keyframes.predict_keyframes(objects, picture, [400], prompts, settings, 64, 64)
+        both = (picture, 1 - picture)
+        return segments.interpolate(
+            objects, both, prompts, settings, resolution="size of the pictures"
+        ).frames
+
+    expected = painted()
+    monkeypatch.setattr(comfy.cli_args.args, "force_channels_last", True)
+    assert (painted() - expected).abs().max() < 1e-3

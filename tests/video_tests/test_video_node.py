@@ -244,6 +244,40 @@ def test_gif_is_shown_as_a_picture_and_its_companion_holds_workflow_and_picture(
         assert np.asarray(companion).max() == 51, "the finished picture, grey 0.2"
 
 
+@pytest.mark.parametrize("failing", ["save_png", "encode_video"])
+def test_gif_and_its_companion_appear_together_or_not_at_all(segments, output, monkeypatch, failing):
+    """A disk that is full when the second of the two is written."""
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(video_files, failing, fail)
+    with pytest.raises(VideoEncodingError, match="is full"):
+        run(segments, format="gif")
+    assert list((output / "PaintsUndo").iterdir()) == []
+
+
+def test_companion_whose_name_is_taken_meanwhile_leaves_nothing_half(segments, output, tmp_path):
+    for name in ("a.gif", "b.png"):
+        (tmp_path / name).write_text("new")
+    (output / "b.png").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="Choose another name"):
+        video_files.publish((tmp_path / "a.gif", output / "a.gif"), (tmp_path / "b.png", output / "b.png"))
+    assert [path.name for path in output.iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize(("letters", "is_long"), [(1000, False), (3_000_000, True)])
+@pytest.mark.parametrize("name", ["webm (vp9)", "mp4 (h264)"])
+def test_workflow_that_the_page_cannot_read_from_a_webm_is_warned_of_and_the_video_kept(
+    segments, output, caplog, monkeypatch, letters, is_long, name
+):
+    monkeypatch.setitem(WORKFLOW, "note", "x" * letters)
+    ((_, file),) = shown(run(segments, format=name))
+    assert (output / "PaintsUndo" / file).stat().st_size > letters
+    warned = "the page reads the first 2.1 MB of a webm" in caplog.text
+    assert warned == (is_long and name.startswith("webm"))
+
+
 def test_cancel_in_comfyui_stops_the_encoding_and_leaves_nothing(segments, output):
     comfy.model_management.interrupt_current_processing(True)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
