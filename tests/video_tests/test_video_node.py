@@ -257,10 +257,11 @@ def test_gif_and_its_companion_appear_together_or_not_at_all(segments, output, m
     assert list((output / "PaintsUndo").iterdir()) == []
 
 
-def test_companion_whose_name_is_taken_meanwhile_leaves_nothing_half(segments, output, tmp_path):
+def test_companion_whose_name_is_taken_meanwhile_leaves_nothing_half(tmp_path):
+    output = tmp_path / "output"
+    (output / "b.png").mkdir(parents=True)
     for name in ("a.gif", "b.png"):
         (tmp_path / name).write_text("new")
-    (output / "b.png").mkdir(parents=True)
     with pytest.raises(FileExistsError, match="Choose another name"):
         video_files.publish((tmp_path / "a.gif", output / "a.gif"), (tmp_path / "b.png", output / "b.png"))
     assert [path.name for path in output.iterdir()] == ["b.png"]
