@@ -1,6 +1,6 @@
 """From a picture to a painting video: `python paint.py PICTURE`; `--serve` for ComfyUI by hand, `--download` for the models.
 
-Several pictures or folders are painted one after the other; what is there is skipped.
+Several pictures or folders are painted one after the other, with `--cluster` on many machines; what is there is skipped.
 `python paint.py --what-is FILE` tells what a file says of how it was made.
 
 Everything runs in a real ComfyUI with this pack in it: the one named by COMFYUI_PATH, the one around this folder, or
@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent
 MAX_HOLD_SECONDS = 60
 MAX_VIDEO_SECONDS = 600
 MAX_VARIANTS = 16
+CLUSTER_PACKAGES = ROOT / "requirements-cluster.txt"
 
 # The Python of the portable Windows build does not search the folder of the script for modules.
 sys.path.insert(0, str(ROOT))
@@ -115,6 +116,7 @@ def command_line() -> argparse.ArgumentParser:
         help=f'what the frames between the keyframes show; keep it general (default: "{DEFAULT_SEGMENT_PROMPT}")',
     )
     add_video_options(parser)
+    add_cluster_options(parser)
     parser.add_argument("--cpu", action="store_true", help="use the CPU even where there is a GPU")
     parser.add_argument("--serve", action="store_true", help="start ComfyUI with this pack for use by hand")
     parser.add_argument("--port", type=port_number, default=8188, help="port for --serve (default: 8188)")
@@ -154,6 +156,22 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", help='such as "mp4 (h264)", "webm (vp9)", "gif"')
 
 
+def add_cluster_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is chosen for many machines."""
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="paint on the workers of a Ray cluster: its address, auto (the cluster that runs here), or local (all of this machine)",
+    )
+    parser.add_argument(
+        "--by",
+        choices=("picture", "segment"),
+        default="picture",
+        metavar="UNIT",
+        help="with --cluster: a worker makes a whole picture (default), or segment: several make the segments of one video",
+    )
+
+
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line; ends the program where it is wrong."""
     parser = command_line()
@@ -167,6 +185,8 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     for path in options.pictures:
         if not path.is_file() and not path.is_dir():
             parser.error(f"there is no file or folder {path}")
+    if options.by == "segment" and options.cluster is None:
+        parser.error("--by segment goes with --cluster")
     return options
 
 
@@ -186,14 +206,18 @@ def paint(options: argparse.Namespace) -> int:
         return 0
     installation = installation_of_this_run()
     if installation is None:
-        return run_under_comfyui(__file__)
+        return run_under_comfyui(__file__, CLUSTER_PACKAGES if options.cluster else None)
     from tools import batch, downloader, painter, studio
 
     if options.download:
-        return downloader.run(studio.models_folder(ROOT, installation) / "paintsundo", options)
+        return downloader.run(studio.models_folder(installation) / "paintsundo", options)
     if options.serve:
         painter.serve(ROOT, installation, options.port, options.cpu)
         return 0
+    if options.cluster:
+        from tools import cluster
+
+        return cluster.paint_on_cluster(ROOT, installation, options)
     if len(options.pictures) > 1 or options.pictures[0].is_dir():
         return batch.paint_here(ROOT, installation, options)
     options.picture = options.pictures[0]

@@ -19,11 +19,11 @@ from .command import FAILED, CommandError
 from .destination import ENDINGS, try_destination
 from .installation import Installation
 from .manifest import MANIFEST, Manifest
-from .painting import check_options
+from .painting import Say, check_options
 from .pictures import PictureError
 from .progress import BatchBars
 from .sources import Source, Sources
-from .studio import PaintingError, Studio, server_errors
+from .studio import PaintingError, Studio, Watch, server_errors
 
 WITHOUT_EFFECT = {
     *("picture", "pictures", "output", "cpu", "cluster", "by"),
@@ -62,6 +62,14 @@ class Tally:
         return self.painted + self.there + self.failed
 
 
+class Due(NamedTuple):
+    """A picture that is not painted yet."""
+
+    source: Source
+    key: str  # what its results are known by
+    sha256: str  # of the file's content
+
+
 class Batch:
     """The pictures of one run of the command, and the folder of their results.
 
@@ -80,11 +88,7 @@ class Batch:
         self._about = {"options": chosen, "version": version(root)}
         self._known_by = json.dumps(self._about, sort_keys=True).encode()
 
-    def key_of(self, data: bytes) -> str:
-        """Return what the results of a picture file with this content are known by."""
-        return hashlib.sha256(self._known_by + b"\0" + data).hexdigest()[:32]
-
-    def due(self) -> Iterator[tuple[Source, bytes]]:
+    def due(self) -> Iterator[tuple[Due, bytes]]:
         """Yield each picture that is not painted yet, with the content of its file."""
         for source in self._sources:
             try:
@@ -92,30 +96,31 @@ class Batch:
             except OSError as error:
                 self.failed(source, f"It cannot be read: {error.strerror or error}.")
                 continue
+            key = hashlib.sha256(self._known_by + b"\0" + data).hexdigest()[:32]
             self.manifest.refresh()
-            entry = self.manifest.find(self.key_of(data))
+            entry = self.manifest.find(key)
             if entry is None:
-                yield source, data
+                yield Due(source, key, hashlib.sha256(data).hexdigest()), data
             else:
                 self._was_there(source, entry)
 
-    def keep(self, source: Source, data: bytes, finished: list[Path], about: dict[str, Any]) -> None:
+    def keep(self, due: Due, finished: list[Path], about: dict[str, Any]) -> None:
         """Give finished results their names, and write down what they are.
 
         Raises:
             CommandError: they cannot be written there, and neither could those of the next picture.
         """
-        key = self.key_of(data)
-        told = {"picture": source.name, "sha256": hashlib.sha256(data).hexdigest(), **self._about, **about}
+        source = due.source
+        told = {"picture": source.name, "sha256": due.sha256, **self._about, **about}
         try:
-            results = self.manifest.keep(key, self.output / f"{source.place}_painting", finished, told)
+            results = self.manifest.keep(due.key, self.output / f"{source.place}_painting", finished, told)
         except OSError as error:
             raise CommandError(
                 f"The results of {source.name} could not be written in {self.output}: {error.strerror or error}. "
                 "Those of the pictures before are kept."
             ) from error
         if results is None:
-            self._was_there(source, self.manifest.find(key) or {"results": [""]})
+            self._was_there(source, self.manifest.find(due.key) or {"results": [""]})
             return
         self.tally.painted += 1
         self._row(source, results[-1].relative_to(self.output).as_posix())
@@ -226,14 +231,23 @@ def paint_here(root: Path, installation: Installation, options: argparse.Namespa
     """Paint all pictures with one ComfyUI, one after the other; return the exit code."""
 
     def work(batch: Batch, unfinished: Path) -> None:
-        with Studio(root, installation, options, batch.bars.say) as studio:
-            for source, data in batch.due():
+        bars = batch.bars
+        with Studio(root, installation, options, bars.say) as studio:
+            for due, _ in batch.due():
+                name = due.source.name
                 try:
-                    painted = paint_one(studio, source.path, unfinished / "painting", batch.bars, source.name)
+                    with bars.of_one(name) as watch:
+                        painted = paint_one(
+                            studio,
+                            due.source.path,
+                            unfinished / "now",
+                            watch,
+                            lambda text, name=name: bars.say(f"{name}: {text}"),
+                        )
                 except FAILURES as error:
-                    batch.failed(source, str(error))
+                    batch.failed(due.source, str(error))
                 else:
-                    batch.keep(source, data, painted.files, painted.about)
+                    batch.keep(due, painted.files, painted.about)
 
     return paint_all(root, options, work)
 
@@ -245,8 +259,8 @@ class Painted(NamedTuple):
     about: dict[str, Any]  # what the manifest says of them
 
 
-def paint_one(studio: Studio, picture: Path, folder: Path, bars: BatchBars, name: str) -> Painted:
-    """Paint one picture into a folder, which is made or emptied first, and measure the time; `name` is shown to people.
+def paint_one(studio: Studio, picture: Path, folder: Path, watch: Watch, note: Say) -> Painted:
+    """Paint one picture into a folder, which is made or emptied first, and measure the time; see Studio.paint.
 
     Raises:
         One of FAILURES: this picture cannot be painted.
@@ -255,7 +269,7 @@ def paint_one(studio: Studio, picture: Path, folder: Path, bars: BatchBars, name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     started = time.monotonic()
-    with bars.of_one(name) as watch:
-        files = studio.paint(picture, folder, watch, lambda text: bars.say(f"{name}: {text}"))
-    about = {"checkpoints": studio.checkpoints, "seconds": round(time.monotonic() - started, 1)}
-    return Painted(files, about)
+    files = studio.paint(picture, folder, watch, note)
+    return Painted(
+        files, {"checkpoints": studio.checkpoints, "seconds": round(time.monotonic() - started, 1)}
+    )

@@ -39,7 +39,7 @@ def serve(root: Path, installation: Installation, port: int, use_cpu: bool) -> N
     ) as server:
         print(f"ComfyUI with PaintsUndo is at {server.url}")
         print(f"  workflows: in the page's menu, Workflow > Browse Templates > {server.pack_folder}")
-        print(f"  models:    {models_folder(root, installation) / 'paintsundo'}")
+        print(f"  models:    {models_folder(installation) / 'paintsundo'}")
         print(f"  log:       {server.log}")
         print("Ctrl-C ends it.")
         try:
@@ -72,7 +72,7 @@ def paint(root: Path, installation: Installation, options: argparse.Namespace) -
     _report(
         results,
         sheets,
-        models_folder(root, installation) / "paintsundo",
+        models_folder(installation) / "paintsundo",
         checkpoints,
         time.monotonic() - started,
     )
@@ -101,7 +101,7 @@ def _run(
     results = run.results_in(outputs)
     if not results:
         raise CommandError(f"The workflow ended without a video. The log is {server.log}")
-    output = home_of(root, installation) / "output"
+    output = home_of(installation) / "output"
 
     def save(server: ComfyServer, files: list[Json], path: Path) -> list[Path]:
         return _download(server, files, path, output)

@@ -129,10 +129,14 @@ class ComfyServer:
             process.wait()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
+    def folder(self, name: str) -> Path:
+        """Return the folder "input" or "output" of a server that runs apart."""
+        return self._scratch / name
+
     def empty(self) -> None:
         """Remove what a server that runs apart has taken in and put out, and keep its log short."""
         for name in ("input", "output"):
-            for entry in (self._scratch / name).iterdir():
+            for entry in self.folder(name).iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
         if self.log.stat().st_size > LONGEST_LOG:
             os.truncate(self.log, 0)

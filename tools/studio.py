@@ -4,11 +4,11 @@ import argparse
 import contextlib
 import http.client
 import urllib.error
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from .comfy_client import CancelledRunError, ExecutionError, Json, OnEvent, Prompt, PromptError
+from .comfy_client import CancelledRunError, ExecutionError, Json, Prompt, PromptError
 from .command import CommandError
 from .destination import beside, ending_of
 from .installation import Installation, has_accelerator
@@ -27,6 +27,7 @@ GONE = (ConnectionError, urllib.error.URLError, http.client.HTTPException)
 """What a client raises when its ComfyUI has ended."""
 
 Watch = Callable[[RunProgress], None]
+Result = TypeVar("Result")
 
 
 class PaintingError(RuntimeError):
@@ -44,14 +45,14 @@ def server_errors() -> Iterator[None]:
         raise KeyboardInterrupt from error
 
 
-def home_of(root: Path, installation: Installation) -> Path:
+def home_of(installation: Installation) -> Path:
     """Return the folder of the models, output and so on of the ComfyUI that runs."""
-    return work_folder(root) / "base" if installation.is_pinned else installation.comfyui
+    return installation.comfyui.parent / "base" if installation.is_pinned else installation.comfyui
 
 
-def models_folder(root: Path, installation: Installation) -> Path:
+def models_folder(installation: Installation) -> Path:
     """Return the models folder of the ComfyUI that runs."""
-    return home_of(root, installation) / "models"
+    return home_of(installation) / "models"
 
 
 def make_server(
@@ -69,7 +70,7 @@ def make_server(
         installation,
         root,
         work_folder(root) / "run",
-        base_directory=home_of(root, installation) if installation.is_pinned else None,
+        base_directory=home_of(installation) if installation.is_pinned else None,
         port=port,
         use_cpu=use_cpu,
         only_pack=is_painting,
@@ -201,42 +202,60 @@ class Studio:
             CommandError: ComfyUI cannot be started.
         """
         image = load_picture(picture, note=note)
-        return self.on_server(lambda: self._paint(image, picture, folder, watch))
+        return self._again_if_ended(lambda: self._paint(image, folder, picture, watch))
 
-    def on_server(self, work: Callable[[], list[Path]]) -> list[Path]:
-        """Do some work with the server; once more if ComfyUI ends while it is done.
+    def part(
+        self, picture: Path, change: Callable[[Prompt], Prompt], given: Mapping[str, bytes]
+    ) -> tuple[Json, ComfyServer]:
+        """Run a part of the workflow; return its outputs by node id, and the server, which has its files.
+
+        Args:
+            picture: the file.
+            change: makes the part from the whole prompt.
+            given: files that the part reads in ComfyUI's input folder, by name.
 
         Raises:
-            PaintingError: ComfyUI has ended twice.
+            As `paint`.
         """
+        image = load_picture(picture)
+
+        def work() -> tuple[Json, ComfyServer]:
+            server, run = self.start()
+            server.empty()
+            prompt = change(self._prompt_of(image, picture))
+            for name, content in given.items():
+                (server.folder("input") / name).write_bytes(content)
+            return server.client.run(prompt, run.workflow.graph), server
+
+        return self._again_if_ended(work)
+
+    def _prompt_of(self, image: "Image", picture: Path) -> Prompt:
+        server, run = self.start()
+        data = png_bytes(image)
+        return run.prompt_of(server.client.upload_image(data, upload_name(picture, data)))
+
+    def _again_if_ended(self, work: Callable[[], Result]) -> Result:
+        """Do some work with the server; once more if ComfyUI ends while it is done."""
         try:
-            result = work()
+            return work()
         except GONE:
             self.stop()
             try:
-                result = work()
+                return work()
             except GONE as error:
                 raise PaintingError(
                     f"ComfyUI has ended twice at this picture. {error}{self._log()}"
                 ) from error
-        if self._server is not None:
-            self._server.client.forget_history()
-            self._server.empty()
-        return result
 
     def _log(self) -> str:
         log = self._server.log if self._server is not None else None
         return f"\n{tail(log, 25)}\nThe log is {log}" if log is not None else ""
 
-    def run(self, prompt: Prompt, on_event: OnEvent | None = None) -> Json:
-        """Run a prompt that is part of the workflow; return its outputs by node id."""
+    def _paint(self, image: "Image", folder: Path, picture: Path, watch: Watch) -> list[Path]:
         server, run = self.start()
-        return server.client.run(prompt, run.workflow.graph, on_event)
-
-    def _paint(self, image: "Image", picture: Path, folder: Path, watch: Watch) -> list[Path]:
-        server, run = self.start()
-        data = png_bytes(image)
-        prompt = run.prompt_of(server.client.upload_image(data, upload_name(picture, data)))
+        server.empty()
+        server.client.forget_history()
+        prompt = self._prompt_of(image, picture)
         progress = run.progress_of(prompt)
 
         def follow(kind: str, message: Json) -> None:

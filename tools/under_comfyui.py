@@ -34,7 +34,8 @@ def run_under_comfyui(script: str, requirements: Path | None = None, *, is_optio
     if missing and installation.is_pinned:
         subprocess.check_call([str(installation.python), "-m", "pip", "install", "-q", *missing])
     elif missing and not is_optional:
-        raise CommandError(f'This needs: "{installation.python}" -m pip install {" ".join(missing)}')
+        names = " ".join(f'"{name}"' for name in missing)  # quoted, because a shell would take > for a file
+        raise CommandError(f'This needs: "{installation.python}" -m pip install {names}')
     environment = {
         **os.environ,
         INSTALLATION_VARIABLE: installation.encode(),

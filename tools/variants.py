@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 from paintsundo_models.operation_steps import read_operation_steps
@@ -25,22 +26,27 @@ def add_variants(workflow: Workflow, seed: int, count: int) -> list[int]:
     return [seed + number for number in range(count)]
 
 
-def keyframes_only(prompt: Prompt) -> Prompt:
-    """Return the part of a prompt that makes the keyframes, with nodes that show them and their operation steps."""
-    (keyframes,) = [key for key, node in prompt.items() if node["class_type"] == KEYFRAMES]
+def needed_by(prompt: Prompt, keys: Iterable[str]) -> Prompt:
+    """Return the part of a prompt that these nodes need, with them."""
     needed: Prompt = {}
-    open_ = [keyframes]
+    open_ = list(keys)
     while open_:
         key = open_.pop()
         if key not in needed:
             needed[key] = prompt[key]
             open_ += [value[0] for value in prompt[key]["inputs"].values() if isinstance(value, list)]
+    return needed
+
+
+def keyframes_only(prompt: Prompt) -> Prompt:
+    """Return the part of a prompt that makes the keyframes, with nodes that show them and their operation steps."""
+    (keyframes,) = [key for key, node in prompt.items() if node["class_type"] == KEYFRAMES]
     shown = {
         "look": ("PreviewImage", {"images": [keyframes, KEYFRAMES_OUTPUT]}),
         "steps": ("PreviewAny", {"source": [keyframes, STEPS_OUTPUT]}),
     }
     return {
-        **needed,
+        **needed_by(prompt, [keyframes]),
         **{key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in shown.items()},
     }
 

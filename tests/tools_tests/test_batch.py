@@ -100,11 +100,11 @@ def open_batch(tmp_path, *pictures, **given):
 def paint_due(tmp_path, many, names=("painting_frames.png", "painting.mp4")):
     """What a run does, without a ComfyUI: every picture that is due gets these results. Their names."""
     due = []
-    for source, data in many.due():
+    for picture, _ in many.due():
         many.keep(
-            source, data, finished(tmp_path / "out" / ".paintsundo" / "x", *names), {"checkpoints": ["mine"]}
+            picture, finished(tmp_path / "out" / ".paintsundo" / "x", *names), {"checkpoints": ["mine"]}
         )
-        due.append(source.name)
+        due.append(picture.source.name)
     return due
 
 
