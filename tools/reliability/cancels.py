@@ -122,17 +122,9 @@ def cancel(bench: Bench, prompt: Prompt, in_encoder: bool, delay: float) -> Wait
             if kind == "executing" and data.get("node") and prompt[data["node"]]["class_type"] == VIDEO:
                 break
     time.sleep(delay)
-    start, worked = time.monotonic(), processor_time(bench)
+    start, worked = time.monotonic(), bench.processor_time()
     client.interrupt()
     while not (entry := client.history(prompt_id)):
         time.sleep(0.01)
-    wait = Wait(time.monotonic() - start, processor_time(bench) - worked)
+    wait = Wait(time.monotonic() - start, bench.processor_time() - worked)
     return wait if error_of(entry) == "cancelled" else None
-
-
-def processor_time(bench: Bench) -> float:
-    """Return the seconds that the server's process has worked so far."""
-    import psutil
-
-    times = psutil.Process(bench.server.pid).cpu_times()
-    return times.user + times.system
