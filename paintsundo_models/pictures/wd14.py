@@ -13,7 +13,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -27,7 +27,7 @@ from ..errors import (
 from .inputs import composite_on_white
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, RunOptions
+    from onnxruntime import InferenceSession
 
 DEFAULT_THRESHOLD = 0.35
 DEFAULT_CHARACTER_THRESHOLD = 0.85
@@ -151,18 +151,15 @@ def _words(error: Exception) -> str:
 @functools.cache
 def _limit_memory() -> None:
     """Tell onnxruntime, once, how much the sessions that this module opens may take."""
-    from onnxruntime import (
-        OrtAllocatorType,
-        OrtArenaCfg,
-        OrtMemoryInfo,
-        OrtMemType,
-        create_and_register_allocator,
-    )
+    import onnxruntime
 
-    memory = OrtMemoryInfo("Cpu", OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, OrtMemType.DEFAULT)
-    create_and_register_allocator(
+    package: Any = onnxruntime  # its stubs lack most names
+    memory = package.OrtMemoryInfo(
+        "Cpu", package.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, package.OrtMemType.DEFAULT
+    )
+    package.create_and_register_allocator(
         memory,
-        OrtArenaCfg(
+        package.OrtArenaCfg(
             {
                 "max_mem": MOST_WORKING_BYTES,
                 "arena_extend_strategy": 1,  # as much as is asked for
@@ -173,11 +170,12 @@ def _limit_memory() -> None:
     )
 
 
-def _run_options() -> RunOptions:
+def _run_options() -> Any:
     """Return options with which a run gives its memory back."""
-    from onnxruntime import RunOptions
+    import onnxruntime
 
-    options = RunOptions()
+    package: Any = onnxruntime
+    options = package.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 

@@ -10,7 +10,6 @@ from .cancels import start_afresh
 from .prompts import is_python
 from .report import Report
 
-SIDE = 128  # pixels; large enough that the tensors of a segment are most of what a run needs
 SMALLEST = 8  # megabytes above what the server has before the run
 MOST_DIFFERENCE = 2  # of 255: sums of another number of pictures at once have other last digits
 RETRY_WORDS = "trying again"
@@ -36,7 +35,7 @@ def torture(bench: Bench, rounds: int) -> Report:
         report.figure("limits on memory", "only tried on Linux")
         return report
     with bench.uses(**GIVES_BACK):
-        prompt = bench.chain(steps=1, width=SIDE, height=SIDE)
+        prompt = bench.chain(steps=1)
         expected = bench.frames(prompt, bench.finish(prompt))
         needed = max(memory(bench.server.pid, "VmPeak") - memory(bench.server.pid, "VmSize"), 2 * SMALLEST)
         for number in range(rounds):
