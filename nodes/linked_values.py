@@ -9,23 +9,28 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..paintsundo_models.host.out_of_memory import OTHER_REMEDIES, Stage, said_plainly
 from ..paintsundo_models.pictures.inputs import described, require_picture
 
 _MEMBER_OF = {"MODEL": "clone", "CLIP": "tokenize", "VAE": "decode", "CLIP_VISION": "encode_image"}
 """What every object of a type has, also those of other packs, which need not be ComfyUI's own classes."""
 
+_WIDGETS = (io.Int.Input, io.Float.Input, io.String.Input, io.Combo.Input)
+
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     """Return the node with a check of the kind of all its values.
 
-    When it runs, or asks for what is lazy, a value of another kind is refused in one sentence that names the input, and not somewhere inside in
-    Python's words. When Run is pressed, ComfyUI has refused such a value of a widget itself; the node's own check gets
-    None in its place, as for a link.
+    When it runs, or asks for what is lazy, a value of another kind is refused in one sentence that names the input, and
+    not somewhere inside in Python's words. Where memory runs out in a place that has no message of its own, there is one
+    too. When Run is pressed, ComfyUI has refused such a value of a widget itself; the node's own check gets None in its
+    place, as for a link.
     """
 
     def execute(cls: type[io.ComfyNode], **inputs: Any) -> io.NodeOutput:
         _require_kinds(_each_value(cls, inputs))
-        return node.execute.__func__(cls, **inputs)
+        stage = Stage(f"{_schema(cls).display_name} was working", OTHER_REMEDIES)
+        return said_plainly(stage)(lambda: node.execute.__func__(cls, **inputs))()
 
     def check_lazy_status(cls: type[io.ComfyNode], **inputs: Any) -> list[str]:
         # What is lazy is mostly not made yet.
@@ -64,12 +69,13 @@ def _schema(node: type[io.ComfyNode]) -> io.Schema:
 
 
 def _each_value(node: type[io.ComfyNode], inputs: dict[str, Any]) -> Iterator[tuple[io.Input, object]]:
-    """Yield the values with their inputs; without those that are missing, which only optional inputs may be."""
+    """Yield the values with their inputs; without None at optional sockets, where it is the same as no link."""
     schema = _schema(node)
     for given in schema.inputs:
         values = inputs.get(given.id)
         for value in values if schema.is_input_list and isinstance(values, list) else [values]:
-            if given.id in inputs and not (value is None and given.optional):
+            is_no_link = value is None and given.optional and not isinstance(given, _WIDGETS)
+            if given.id in inputs and not is_no_link:
                 yield given, value
 
 

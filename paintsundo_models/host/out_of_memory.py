@@ -25,6 +25,7 @@ P, T = ParamSpec("P"), TypeVar("T")
 _SAID = (
     "out of memory",
     "can't allocate memory",
+    "cannot allocate memory",
     "not enough memory",
     "bad_alloc",
     "failed to allocate memory",

@@ -6,7 +6,10 @@ import inspect
 import pytest
 import torch
 from comfy.sd import VAE
+from comfy_api.latest import io
 from paintsundo_pack import comfy_entrypoint
+from paintsundo_pack.nodes.linked_values import checked
+from paintsundo_pack.paintsundo_models.errors import NotEnoughMemoryError
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,25 @@ def test_widgets_are_looked_at_before_the_lazy_inputs_are_made(nodes):
     with pytest.raises(ValueError, match="^width is no number: nothing came"):
         node.check_lazy_status(width=None, **widgets, **sockets)
     assert set(node.check_lazy_status(width=64, **widgets, **sockets)) == set(sockets)
+
+
+def test_none_at_an_optional_widget_is_no_value(nodes):
+    with pytest.raises(ValueError, match="^steps is no text: nothing came"):
+        nodes["PaintsUndoKeyframePairs"].execute(keyframes=torch.ones(2, 64, 64, 3), seed=1, steps=None)
+
+
+def test_memory_that_runs_out_anywhere_is_said_plainly():
+    class Hungry(io.ComfyNode):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema(node_id="PaintsUndoHungry", display_name="Hungry", inputs=[])
+
+        @classmethod
+        def execute(cls):
+            torch.empty(2**60, dtype=torch.uint8)
+
+    with pytest.raises(NotEnoughMemoryError, match="^Memory ran out while Hungry was working. "):
+        checked(Hungry).execute()
 
 
 def test_every_entry_of_a_list_is_looked_at(nodes):
