@@ -34,7 +34,7 @@ KINDS = {
     "files": (files.torture, 40, 2),
     "cancels": (cancels.torture, 50, 2),
     "kills": (kills.torture, 6, 1),
-    "caps": (caps.torture, 6, 1),
+    "caps": (caps.torture, 5, 1),
     "soak": (soak.torture, 100, 6),
     "threads": (threads.torture, 2, 1),
 }
