@@ -23,8 +23,12 @@ from .page_features import PAINTING_VIDEO, SEGMENT, advanced, searched_as, shown
 from .previews import box_of, cut_shown, show_in_place_of_latent
 from .progress_text import say_on_node, segment_text
 
-REUSED_TEXT, SAMPLED_TEXT = "segment from an earlier run", "segment made now"
-"""What the node says of each segment."""
+TEXTS = {
+    segments.SAMPLED: "segment made now",
+    segments.REUSED: "segment from an earlier run",
+    segments.FADED: "segment cross-faded",
+}
+"""What the node says of each segment, by where it came from."""
 
 
 def sampler_names() -> list[str]:
@@ -237,6 +241,18 @@ class Interpolate(io.ComfyNode):
                     "disk, even after a restart of ComfyUI; the result is exactly the same. Off: every segment is sampled, and none is "
                     "kept on disk.",
                 ),
+                io.Float.Input(
+                    "fade_below",
+                    default=0.0,
+                    min=0.0,
+                    max=float(segments.LEVELS),
+                    step=0.1,
+                    optional=True,
+                    tooltip="Pictures that differ by less than this are cross-faded at once, without sampling: the mean difference of "
+                    "all pixels, in levels from 0 to 255. 1: pictures that look the same, such as the first faint strokes and the "
+                    "canvas. 0: never, as in the original program.",
+                    **advanced(),
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -267,6 +283,7 @@ class Interpolate(io.ComfyNode):
         fit: str = FIT_CROP,
         match_colours: bool = False,
         reuse: bool = True,
+        fade_below: float = 0.0,
     ) -> io.NodeOutput:
         require_choice("sampler_name", sampler_name, sampler_names())
         require_choice("scheduler", scheduler, scheduler_names())
@@ -285,12 +302,12 @@ class Interpolate(io.ComfyNode):
             fit,
             match_colours,
             users_store() if reuse else None,
+            fade_below,
         )
-        if not segment.is_reused:
+        if segment.origin == segments.SAMPLED:
             show_in_place_of_latent(segment.frames)
         cut = []
         if fit == FIT_CROP:
             cut = cut_shown(cls, start_image, box_of(start_image, segment.frames))
         # The host joins what the runs of a list show, and wants the same entries from each of them.
-        text = REUSED_TEXT if segment.is_reused else SAMPLED_TEXT
-        return io.NodeOutput(segment.frames, ui={"images": cut, "text": (text,)})
+        return io.NodeOutput(segment.frames, ui={"images": cut, "text": (TEXTS[segment.origin],)})

@@ -148,11 +148,24 @@ def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:
     return comfy.samplers.KSAMPLER(sample_ddim, extra_options={"eta": eta})
 
 
+SAMPLED, REUSED, FADED = "sampled", "reused", "faded"
+"""How a segment came about: by the model now, from the store, or as a cross-fade."""
+
+LEVELS = 255
+"""How many levels of an 8-bit picture lie between black and white."""
+
+
 class Segment(NamedTuple):
     """The result of interpolate."""
 
     frames: Tensor  # (16, height, width, 3) in [0, 1]
-    is_reused: bool  # its latent came from the store
+    origin: str  # SAMPLED, REUSED or FADED
+
+
+def cross_fade(start: Tensor, end: Tensor) -> Tensor:
+    """Mix two pictures in equal steps, (1, H, W, 3) each: (16, H, W, 3), from the first to the second."""
+    shares = torch.linspace(0, 1, FRAMES_PER_SEGMENT, device=start.device).view(-1, 1, 1, 1)
+    return torch.lerp(start, end.to(start), shares)
 
 
 def interpolate(
@@ -165,6 +178,7 @@ def interpolate(
     fit: str = FIT_CROP,
     has_matched_colours: bool = False,
     store: SegmentStore | None = None,
+    fade_below: float = 0.0,
 ) -> Segment:
     """Return 16 frames from the first picture to the second.
 
@@ -180,6 +194,8 @@ def interpolate(
         has_matched_colours: correct the frames' colours by the two pictures (see video.colours).
         store: where finished segments lie; one that is there is not sampled again. None neither looks there nor keeps
             anything.
+        fade_below: pictures that differ by less than this, on average and in levels from 0 to 255, are cross-faded, and
+            nothing is sampled. 0: never.
 
     Raises:
         ValueError: an object belongs to another model, the fit is unknown, or interpolation_conditioning refuses an input.
@@ -188,25 +204,43 @@ def interpolate(
     """
     if fit not in FITS:
         raise ValueError(f"There is no fit {fit!r}; there are {', '.join(FITS)}.")
-    model = objects.model
-    check_multi_frame_model(model)
+    check_multi_frame_model(objects.model)
     check_clip(objects.clip, MULTI_FRAME, MULTI_FRAME_LOADER)
     start, end = (
         require_single_picture(images[0], "start_image"),
         require_single_picture(images[1], "end_image"),
     )
-    area = None
-    if fit == FIT_WHOLE:
-        height, width = frame_size(resolution, start, getattr(objects.vae, "trained_sizes", ()))
-        area = placed_area(start.shape[2], start.shape[1], width, height)
+    height, width = frame_size(resolution, start, getattr(objects.vae, "trained_sizes", ()))
+    area = placed_area(start.shape[2], start.shape[1], width, height) if fit == FIT_WHOLE else None
+    if area:
         start, end = (place_on_white(image, area, width, height) for image in (start, end))
+    start, end = (resize_and_center_crop(image, width, height) for image in (start, end))
+    seen = [area.cut_from(image) if area else image for image in (start, end)]
+    if LEVELS * float((seen[0] - seen[1]).abs().mean()) < fade_below:
+        return Segment(cross_fade(*seen), FADED)
+    frames, origin = _made(objects, (start, end), prompts, settings, fs, resolution, store)
+    if has_matched_colours:
+        frames = match_colours(frames, start, end)
+    return Segment(area.cut_from(frames) if area else frames, origin)
+
+
+def _made(
+    objects: MultiFrameObjects,
+    images: tuple[Tensor, Tensor],
+    prompts: Prompts,
+    settings: SamplerSettings,
+    fs: int,
+    resolution: str,
+    store: SegmentStore | None,
+) -> tuple[Tensor, str]:
+    """Sample a segment, or take its latent from the store, and decode it: 16 frames of the pictures' size, and the origin."""
+    model = objects.model
     positive, negative, latent, vae = interpolation_conditioning(
         encode_prompt(objects.clip, prompts.positive),
         encode_prompt(objects.clip, prompts.negative),
         objects.clip_vision,
         objects.vae,
-        start,
-        end,
+        *images,
         fs,
         resolution,
     )
@@ -218,19 +252,13 @@ def interpolate(
         sigmas = scheduled_sigmas(model, settings.sampler_name, settings.scheduler, settings.steps)
     key = sampling_key(model, (positive, negative), latent, sigmas, settings) if store else None
     samples = store.load(key, tuple(latent["samples"].shape)) if store and key else None
-    is_reused = samples is not None
+    origin = SAMPLED if samples is None else REUSED
     if samples is None:
         samples = _sampled(model, latent, (positive, negative), sampler, sigmas, settings)
         if store and key:
             store.save(key, samples)
     frames = vae.decode(samples).flatten(0, 1)  # (1, 16, H, W, 3) before
-    require_finite(frames, "while the video VAE was decoding")
-    if has_matched_colours:
-        height, width = frames.shape[1:3]
-        frames = match_colours(
-            frames, *(resize_and_center_crop(image, width, height) for image in (start, end))
-        )
-    return Segment(area.cut_from(frames) if area else frames, is_reused)
+    return require_finite(frames, "while the video VAE was decoding"), origin
 
 
 def _sampled(

@@ -12,6 +12,7 @@ from paintsundo_pack.paintsundo_models.host.model_options import with_guidance, 
 from paintsundo_pack.paintsundo_models.host.objects import Prompts
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings
 from paintsundo_pack.paintsundo_models.host.segment_store import SegmentStore
+from paintsundo_pack.paintsundo_models.segments import REUSED, SAMPLED
 from safetensors.torch import save_file
 
 KEY = "a" * 64
@@ -119,13 +120,13 @@ def test_segment_from_disk_equals_the_sampled_one(objects, pictures, store, monk
 
     plain = run(0, 1, store=None)
     first, again = run(0, 1), run(0, 1)
-    assert (plain.is_reused, first.is_reused, again.is_reused) == (False, False, True)
+    assert (plain.origin, first.origin, again.origin) == (SAMPLED, SAMPLED, REUSED)
     assert torch.equal(plain.frames, first.frames)
     assert torch.equal(plain.frames, again.frames)
     assert len(sampled) == 2
-    assert not run(1, 2).is_reused
-    assert not run(0, 1, seed=6).is_reused
-    assert run(1, 2).is_reused
+    assert run(1, 2).origin == SAMPLED
+    assert run(0, 1, seed=6).origin == SAMPLED
+    assert run(1, 2).origin == REUSED
 
 
 def test_damaged_files_are_made_anew(store):

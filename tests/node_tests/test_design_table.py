@@ -106,6 +106,7 @@ DESIGN = {
             "fit": "COMBO",
             "match_colours": "BOOLEAN",
             "reuse": "BOOLEAN",
+            "fade_below": "FLOAT",
         },
         ["IMAGE"],
     ),

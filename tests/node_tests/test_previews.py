@@ -4,7 +4,7 @@ import folder_paths
 import pytest
 import torch
 from paintsundo_pack.nodes import interpolate_keyframes, predict_keyframes
-from paintsundo_pack.paintsundo_models.segments import Segment
+from paintsundo_pack.paintsundo_models.segments import FADED, SAMPLED, Segment
 from PIL import Image
 
 WIDGETS = {
@@ -54,9 +54,17 @@ def test_keyframes_are_shown_and_the_cut_behind_them(monkeypatch, temp_folder, p
 
 @pytest.mark.parametrize(("picture", "shown"), [((1, 80, 64, 3), 0), ((1, 90, 64, 3), 1)])
 def test_segment_shows_what_is_cut_only_where_anything_is(monkeypatch, picture, shown):
-    made = Segment(torch.zeros(16, 80, 64, 3), is_reused=False)
+    made = Segment(torch.zeros(16, 80, 64, 3), origin=SAMPLED)
     monkeypatch.setattr(interpolate_keyframes.segments, "interpolate", lambda *_: made)
     image = torch.ones(picture)
     output = interpolate_keyframes.Interpolate.execute(start_image=image, end_image=image, **MULTI)
     assert len(output.ui["images"]) == shown
     assert output.ui["text"] == ("segment made now",)
+
+
+def test_segment_that_was_faded_says_so(monkeypatch):
+    made = Segment(torch.zeros(16, 80, 64, 3), origin=FADED)
+    monkeypatch.setattr(interpolate_keyframes.segments, "interpolate", lambda *_: made)
+    image = torch.ones(1, 80, 64, 3)
+    output = interpolate_keyframes.Interpolate.execute(start_image=image, end_image=image, **MULTI)
+    assert output.ui["text"] == ("segment cross-faded",)
