@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from .command import CommandError
@@ -140,7 +141,8 @@ def _check_packages(
         raise CommandError(text)
 
 
-GPU_PROBE = """
+PROBE = """
+import json
 import torch
 
 def computes(kind):
@@ -149,14 +151,27 @@ def computes(kind):
     except (RuntimeError, AssertionError):
         return False
 
-print(any(map(computes, ("cuda", "mps", "xpu", "npu", "mlu"))))
+kinds = ("cuda", "mps", "xpu", "npu", "mlu")
+found = dict(getattr(torch.cpu, "get_capabilities", dict)())
+print(json.dumps({"accelerator": any(map(computes, kinds)), "processor": found}, default=str))
 """
-"""Program that prints whether torch can compute on a GPU. It tries, because torch may lack kernels for a GPU that it sees."""
+"""Program that prints whether torch can compute on a GPU, and what the processor can. It tries the GPU, because torch may
+lack kernels for one that it sees."""
+
+
+@cache
+def _probe(python: Path) -> dict:
+    result = subprocess.run([str(python), "-c", PROBE], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise CommandError(f"torch does not import in {python}:\n{result.stderr.strip()}")
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def has_accelerator(python: Path) -> bool:
     """Return whether the torch of `python` computes on a GPU; if not, ComfyUI must be started with --cpu."""
-    result = subprocess.run([str(python), "-c", GPU_PROBE], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise CommandError(f"torch does not import in {python}:\n{result.stderr.strip()}")
-    return result.stdout.split()[-1] == "True"
+    return _probe(python)["accelerator"]
+
+
+def processor_capabilities(python: Path) -> dict:
+    """Return what the torch of `python` says of the processor; see paintsundo_models.processor."""
+    return _probe(python)["processor"]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..layout import fold_time, unfold_time
 from .attention import FRAMES, IMAGE_CONTEXT, ImageTextTransformer, TemporalTransformer
 from .projection import ImageProjection, ImageProjectionParams
+from .time_conv import time_conv
 
 INIT_ATTENTION_HEADS = 8
 
@@ -52,7 +53,7 @@ class TemporalConvBlock(nn.Module):
                 operations.GroupNorm(32, channels, **factory),
                 nn.SiLU(),
                 *after_activation,
-                operations.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), **factory),
+                time_conv(channels, operations, **factory),
             )
 
         # The original has a dropout layer in the last three stages. The Identity takes its position, so that the

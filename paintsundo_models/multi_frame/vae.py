@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from ..layout import channels_last_on_cpu
 from .slices import USUAL, Slices, Step, add_by_bands, per_frames
+from .time_conv import time_conv
 
 KEY_RENAMES = {
     "decoder.conv_out.weight": "decoder.conv_out.conv.weight",
@@ -64,7 +65,7 @@ class Layers:
     """
 
     conv2d: Any  # ComfyUI's blocks call a function as well, but their annotation names the class
-    conv3d: Callable[..., nn.Module]
+    time_conv: Callable[..., nn.Module]
     linear: Callable[..., nn.Module]
     group_norm: Callable[..., nn.Module]
     empty: Callable[..., Tensor]
@@ -75,7 +76,7 @@ class Layers:
         factory: dict = {"dtype": dtype, "device": device}
         return cls(
             conv2d=partial(operations.Conv2d, **factory),
-            conv3d=partial(operations.Conv3d, **factory),
+            time_conv=partial(time_conv, operations=operations, **factory),
             linear=partial(operations.Linear, **factory),
             group_norm=partial(operations.GroupNorm, 32, **factory),
             empty=partial(torch.empty, **factory),
@@ -103,7 +104,7 @@ class TimeStack(nn.Module):
 
     def __init__(self, channels: int, layers: Layers) -> None:
         super().__init__()
-        conv = partial(layers.conv3d, channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        conv = partial(layers.time_conv, channels)
         self.in_layers = nn.Sequential(layers.group_norm(channels), nn.SiLU(inplace=True), conv())
         # The Identity takes the position of the original's dropout layer, so that the tensor names agree.
         self.out_layers = nn.Sequential(
@@ -251,7 +252,7 @@ class TimeMixedConv(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, layers: Layers) -> None:
         super().__init__()
         self.conv = layers.conv2d(in_channels, out_channels, 3, padding=1)
-        self.time_mix_conv = layers.conv3d(out_channels, out_channels, (3, 1, 1), padding=(1, 0, 0))
+        self.time_mix_conv = layers.time_conv(out_channels)
 
     def forward(self, x: Tensor, slices: Slices = USUAL) -> Tensor:
         return self.time_mix_conv(per_frames([self.conv], x, slices))
