@@ -99,7 +99,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--steps",
         type=int,
-        help="sampling steps of both models, 1 to 1000; fewer are faster and rougher (default: 50; with --fast, and on the demo, 20 and 16)",
+        help="sampling steps of both models, 1 to 1000; fewer are faster and rougher (default: 50; with --fast 20 and 16, on the demo 8 and 4)",
     )
     parser.add_argument(
         "--fast",

@@ -19,6 +19,7 @@ from .host.identity import SOURCE
 from .host.multi_frame import load_multi_frame_unet
 from .host.objects import MultiFrameObjects, SingleFrameObjects
 from .host.patchers import FP8_TYPES, remember_loader, set_preview_colours
+from .host.processor import computes_in
 from .host.saving import save_with
 from .host.single_frame import load_image_vae, load_single_frame_unet
 from .host.text import load_text_encoder
@@ -166,7 +167,7 @@ def _vae_dtype(dtype: torch.dtype | None) -> torch.dtype | None:
     is_good = {
         torch.float32: True,
         torch.float16: mm.should_use_fp16(device),
-        torch.bfloat16: mm.should_use_bf16(device),
+        torch.bfloat16: mm.should_use_bf16(device) or computes_in(dtype, device, "VAE"),
     }
     return dtype if dtype is not None and is_good.get(dtype) else None
 

@@ -3,13 +3,14 @@
 import argparse
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from paintsundo_models.constants import DEMO_NAME, NONE_FOUND, SEED_MAX, UNUSABLE
 from paintsundo_models.operation_steps import parse_operation_steps
+from paintsundo_models.processor import has_fast_bfloat16
 
 from .comfy_client import ComfyClient, Json, Prompt, PromptError
 from .command import CommandError
@@ -19,6 +20,7 @@ from .variants import add_variants
 from .workflow import Workflow, WorkflowError, combo_options, template
 
 WORKFLOW, FAST_WORKFLOW, PACED_WORKFLOW = template("default"), template("fast"), template("paced")
+DEMO_WORKFLOW = template("demo")
 SINGLE_LOADER, MULTI_LOADER = "PaintsUndoSingleFrameLoader", "PaintsUndoMultiFrameLoader"
 TAGGER, KEYFRAMES, PAIRS = "PaintsUndoTagger", "PaintsUndoPredictKeyframes", "PaintsUndoKeyframePairs"
 INTERPOLATE, VIDEO = "PaintsUndoInterpolate", "PaintsUndoAssembleVideo"
@@ -91,23 +93,24 @@ def reason_unusable(client: ComfyClient, loader: str, entry: str) -> str:
     return f"{entry.removesuffix(UNUSABLE)} was unreadable or incomplete a moment ago."
 
 
-def paints_fast(options: argparse.Namespace, checkpoints: Checkpoints) -> bool:
-    """Whether fewer steps are taken: for --fast, and for the demo, whose results it does not change, unless steps are given."""
-    return options.fast or (checkpoints.is_demo and options.steps is None)
+def steps_workflow(options: argparse.Namespace, checkpoints: Checkpoints) -> Path:
+    """The workflow whose steps are taken: the demo's own for the demo, which they cost nothing, unless steps are given."""
+    if checkpoints.is_demo and options.steps is None:
+        return DEMO_WORKFLOW
+    return FAST_WORKFLOW if options.fast else WORKFLOW
 
 
 def choose_workflow(options: argparse.Namespace, checkpoints: Checkpoints) -> Path:
     """The workflow that the options ask for."""
-    if options.pace is not None:
-        return PACED_WORKFLOW
-    return FAST_WORKFLOW if paints_fast(options, checkpoints) else WORKFLOW
+    return PACED_WORKFLOW if options.pace is not None else steps_workflow(options, checkpoints)
 
 
-def take_fast_steps(workflow: Workflow, fast: Workflow) -> None:
-    """Give a workflow the numbers of steps and the samplers of the fast one."""
+def take_steps(workflow: Workflow, other: Workflow) -> None:
+    """Give a workflow the numbers of steps, the samplers and the guidance of another one."""
     for node_type in (KEYFRAMES, INTERPOLATE):
-        for widget in ("steps", "sampler_name"):
-            workflow.set_widget(node_type, widget, fast.widget(node_type, widget))
+        for widget in ("steps", "sampler_name", "cfg"):
+            workflow.set_widget(node_type, widget, other.widget(node_type, widget))
+    workflow.set_widget(INTERPOLATE, "fade_below", other.widget(INTERPOLATE, "fade_below"))
 
 
 def planned_segments(workflow: Workflow, options: argparse.Namespace) -> int:
@@ -230,7 +233,7 @@ def describe(checkpoints: Checkpoints, is_fast: bool, is_cpu: bool, reasons: Seq
 
     Args:
         checkpoints: those of the run.
-        is_fast: the fast workflow's steps are taken.
+        is_fast: the demo's own few steps are taken.
         is_cpu: there is no GPU in use.
         reasons: why installed ones cannot be used.
     """
@@ -243,7 +246,7 @@ def describe(checkpoints: Checkpoints, is_fast: bool, is_cpu: bool, reasons: Seq
             "It knows simple drawings at a size of 128 x 192 pixels; the released ones paint far better."
         )
         if is_fast:
-            about += "\nIt runs with the settings of --fast, which cost it nothing; --steps 50 takes those of the default workflow."
+            about += "\nIt takes few steps, which cost it nothing (docs/speed.md); --steps 50 takes those of the default workflow."
         return about
     names = f"{checkpoints.single_frame} and {checkpoints.multi_frame}"
     slow = "\nThere is no GPU in use: with checkpoints of this size it takes hours." if is_cpu else ""
@@ -297,9 +300,23 @@ class PreparedRun:
 
 
 def prepare(
-    root: Path, client: ComfyClient, options: argparse.Namespace, is_cpu: bool, say: Say = print
+    root: Path,
+    client: ComfyClient,
+    options: argparse.Namespace,
+    is_cpu: bool,
+    say: Say = print,
+    processor: Mapping[str, object] | None = None,
 ) -> PreparedRun:
     """Choose the checkpoints and the workflow, and set its widgets; `say` is told what a person should know.
+
+    Args:
+        root: the pack.
+        client: of the server that will paint.
+        options: those of paint.py.
+        is_cpu: there is no GPU in use.
+        say: shows a line.
+        processor: what torch says of the processor (paintsundo_models.processor); the demo computes in bfloat16 where
+            that is fast.
 
     Raises:
         CommandError: ComfyUI could not load the pack, or there are no checkpoints.
@@ -313,11 +330,15 @@ def prepare(
     reasons = (
         [reason_unusable(client, *entry) for entry in checkpoints.unusable] if checkpoints.is_demo else []
     )
-    say(describe(checkpoints, paints_fast(options, checkpoints), is_cpu, reasons))
+    of_steps = steps_workflow(options, checkpoints)
+    say(describe(checkpoints, of_steps == DEMO_WORKFLOW, is_cpu, reasons))
     workflow = Workflow.load(root / file, object_info)
-    if options.pace is not None and paints_fast(options, checkpoints):
-        take_fast_steps(workflow, Workflow.load(root / FAST_WORKFLOW, object_info))
+    if options.pace is not None and of_steps != WORKFLOW:
+        take_steps(workflow, Workflow.load(root / of_steps, object_info))
     apply_options(workflow, options, checkpoints, say)
+    if checkpoints.is_demo and is_cpu and has_fast_bfloat16(processor or {}):
+        for loader in (SINGLE_LOADER, MULTI_LOADER):
+            workflow.set_widget(loader, "weight_dtype", "bf16")
     segments = planned_segments(workflow, options)
     seeds = []
     if options.variants is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .comfy_client import CancelledRunError, ExecutionError, Json, Prompt, PromptError
 from .command import CommandError
 from .destination import beside, ending_of
-from .installation import Installation, has_accelerator
+from .installation import Installation, has_accelerator, processor_capabilities
 from .painting import PreparedRun, Say, prepare, upload_name
 from .pictures import PictureError, contact_sheet, load_picture, png_bytes
 from .pinned_comfyui import tail, work_folder
@@ -85,7 +85,8 @@ def prepared(
     """Prepare a run on a server; what the server's log says is added if it could not load the pack."""
     is_cpu = options.cpu or not has_accelerator(installation.python)
     try:
-        return prepare(root, server.client, options, is_cpu, say)
+        processor = processor_capabilities(installation.python) if is_cpu else None
+        return prepare(root, server.client, options, is_cpu, say, processor)
     except CommandError as error:
         raise CommandError(f"{error}\n{tail(server.log, 40)}\nThe log is {server.log}") from error
 

@@ -18,19 +18,18 @@ from tools.python_guard import require_python  # noqa: E402
 
 require_python("evaluate.py")
 
-from paintsundo_models.constants import DEMO_NAME  # noqa: E402
 from tools.installation import Installation  # noqa: E402
-from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
+from training.evaluation_command import add_multi, evaluation_parser, run_evaluation  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the program."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate.py",
-        description="Measure checkpoints on held-out pictures through the nodes, on the CPU, and write the page about it.",
+    parser = evaluation_parser(
+        __file__,
+        "Measure checkpoints on held-out pictures through the nodes, on the CPU, and write the page about it.",
+        "folder of demo.md and its pictures",
     )
-    parser.add_argument("--single", default=DEMO_NAME, help="single-frame checkpoint, as in its loader")
-    parser.add_argument("--multi", default=DEMO_NAME, help="multi-frame checkpoint, as in its loader")
+    add_multi(parser)
     parser.add_argument("--pictures", type=_positive, default=64, help="pictures for keyframes (default: 64)")
     parser.add_argument("--segments", type=_positive, default=64, help="segments (default: 64)")
     parser.add_argument(
@@ -41,12 +40,6 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         default=7,
         help="how many of both are also made as the fast workflow does (default: 7; 0: none)",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=ROOT / "docs",
-        help="folder of demo.md and its pictures (default: docs)",
     )
     parser.add_argument(
         "--save-results", type=Path, help="JSON file for the scores of each picture and segment"
@@ -73,15 +66,11 @@ def command_line(options: argparse.Namespace) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = arguments(argv)
-    requirements = ROOT / "training" / "requirements.txt"
-    return run_command_under_comfyui(
-        __file__, requirements, lambda installation: measure(options, installation), ValueError, OSError
-    )
+    return run_evaluation(__file__, lambda installation: measure(options, installation))
 
 
 def measure(options: argparse.Namespace, installation: Installation) -> int:
     """Measure, write the page and show the table; return the exit code."""
-    prepare(threads=1)  # the networks run in the server's process
     from training import evaluation, evaluation_page, evaluation_run
 
     results = evaluation_run.evaluate(installation, options, command_line(options))

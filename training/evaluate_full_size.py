@@ -17,41 +17,32 @@ from tools.python_guard import require_python  # noqa: E402
 
 require_python("evaluate_full_size.py")
 
-from paintsundo_models.constants import DEMO_NAME  # noqa: E402
 from tools.installation import Installation  # noqa: E402
-from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
+from training.evaluation_command import add_multi, evaluation_parser, run_evaluation  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the program."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate_full_size.py",
-        description="Measure how well a finished picture's detail is carried into the frames of a video of it.",
+    parser = evaluation_parser(
+        __file__,
+        "Measure how well a finished picture's detail is carried into the frames of a video of it.",
     )
-    parser.add_argument("--single", default=DEMO_NAME, help="single-frame checkpoint, as in its loader")
-    parser.add_argument("--multi", default=DEMO_NAME, help="multi-frame checkpoint, as in its loader")
+    add_multi(parser)
     parser.add_argument(
         "--pictures", type=int, default=6, help="pictures, for ideal frames and keyframes (default: 6)"
     )
     parser.add_argument("--segments", type=int, default=3, help="segments of the demo (default: 3)")
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs", help="folder of the page (default: docs)"
-    )
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = arguments(argv)
-    requirements = ROOT / "training" / "requirements.txt"
-    return run_command_under_comfyui(
-        __file__, requirements, lambda installation: measure(options, installation), ValueError, OSError
-    )
+    return run_evaluation(__file__, lambda installation: measure(options, installation))
 
 
 def measure(options: argparse.Namespace, installation: Installation) -> int:
     """Measure, write the page and show the table; return the exit code."""
-    prepare(threads=1)  # the networks run in the server's process
     from training import full_size_page, full_size_run
 
     results = full_size_run.evaluate(installation, options)

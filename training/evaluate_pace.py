@@ -17,37 +17,28 @@ from tools.python_guard import require_python  # noqa: E402
 
 require_python("evaluate_pace.py")
 
-from paintsundo_models.constants import DEMO_NAME  # noqa: E402
 from tools.installation import Installation  # noqa: E402
-from tools.under_comfyui import prepare, run_command_under_comfyui  # noqa: E402
+from training.evaluation_command import evaluation_parser, run_evaluation  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the program."""
-    parser = argparse.ArgumentParser(
-        prog="evaluate_pace.py",
-        description="Measure how evenly the change of a painting is spread over segments and seconds.",
+    parser = evaluation_parser(
+        __file__,
+        "Measure how evenly the change of a painting is spread over segments and seconds.",
     )
-    parser.add_argument("--single", default=DEMO_NAME, help="single-frame checkpoint, as in its loader")
     parser.add_argument("--pictures", type=int, default=8, help="held-out pictures (default: 8)")
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs", help="folder of the page (default: docs)"
-    )
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = arguments(argv)
-    requirements = ROOT / "training" / "requirements.txt"
-    return run_command_under_comfyui(
-        __file__, requirements, lambda installation: measure(options, installation), ValueError, OSError
-    )
+    return run_evaluation(__file__, lambda installation: measure(options, installation))
 
 
 def measure(options: argparse.Namespace, installation: Installation) -> int:
     """Measure, write the page and show the tables; return the exit code."""
-    prepare(threads=1)  # the network runs in the server's process
     from training import pace_page, pace_run
     from training.evaluation import figure_table
 

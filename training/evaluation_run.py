@@ -98,6 +98,7 @@ class Evaluator:
                 clip_vision=["load", 3],
                 start_image=["start", 0],
                 end_image=["end", 0],
+                reuse=False,  # one from an earlier run would take no time
                 **sampling.segments,
             ),
         }
@@ -158,7 +159,7 @@ class Evaluator:
         return Compared(truth, np.stack(pictures))
 
 
-def held_out_pictures(count: int) -> ProceduralSequences:
+def held_out_pictures(count: int = 0) -> ProceduralSequences:
     """Return sequences of the procedural painter that are never trained on, in the sizes of the training.
 
     Raises:
@@ -236,7 +237,7 @@ def _measure(
             keyframe_pictures.append(compared)
             keyframes.append(score_keyframes(index, compared.predicted, truth))
         bar.set_description("segments")
-        for index, pair in enumerate(_pairs(options.segments)):
+        for index, pair in enumerate(pairs_of_segments(options.segments)):
             truth = source.states(index, segment_steps(*pair))
             compared = make(of_segments, partial(evaluator.segment, index, pair, truth), index)
             segment_pictures.append(compared)
@@ -260,7 +261,7 @@ def _timed(compare: Callable[[Sampling], Compared], sampling: Sampling) -> tuple
     return compared, time.monotonic() - started
 
 
-def _pairs(count: int) -> Sequence[tuple[int, int]]:
+def pairs_of_segments(count: int) -> Sequence[tuple[int, int]]:
     """Return `count` pairs of operation steps; the pairs of the default chain take turns."""
     pairs = default_segments()
     return [pairs[number % len(pairs)] for number in range(count)]

@@ -4,6 +4,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from paintsundo_models.host.processor import capabilities
+from paintsundo_models.processor import has_fast_bfloat16
+
 
 def is_bfloat16_fast(device: torch.device) -> bool:
     """Tell whether the device trains faster in bfloat16: GPUs that support it, and processors with matrix units (AMX).
@@ -14,8 +17,7 @@ def is_bfloat16_fast(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)  # older versions of torch lack it
-        return bool(capabilities().get("amx_bf16"))
+        return has_fast_bfloat16(capabilities())
     return True
 
 

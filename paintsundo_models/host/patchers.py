@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints.files import check_tensors
+from .processor import computes_in
 
 FP8_TYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
 
@@ -111,6 +112,8 @@ def build_diffusion_model(
             weight_dtype=comfy.utils.weight_dtype(tensors),
         )
     compute_dtype = mm.unet_manual_cast(dtype, load_device, supported)
+    if computes_in(dtype, load_device, "network"):
+        compute_dtype = None
     config.set_inference_dtype(dtype, compute_dtype)
     # Compare with a network without memory first, so that no file's shapes ask for more than its tensors.
     outline = config.get_model(tensors, "", device=torch.device("meta")).diffusion_model

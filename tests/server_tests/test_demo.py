@@ -31,7 +31,7 @@ def video(server, drawing, tmp_path_factory):
     """All frames in painting order without the cover, (T, H, W, 3) uint8."""
     data = io.BytesIO()
     Image.fromarray(drawing).save(data, "PNG")
-    workflow = Workflow.load(ROOT / painting.FAST_WORKFLOW, server.client.object_info())
+    workflow = Workflow.load(ROOT / painting.DEMO_WORKFLOW, server.client.object_info())
     workflow.set_widget("LoadImage", "image", server.client.upload_image(data.getvalue(), "drawing.png"))
     assert workflow.widget(painting.SINGLE_LOADER, "checkpoint") == painting.DEMO_NAME
     assert workflow.widget(painting.MULTI_LOADER, "checkpoint") == painting.DEMO_NAME

@@ -15,12 +15,22 @@ COMMANDS = [file for name in ("tools", "training", "benchmarks") for file in (RO
 EVERYTHING = sorted({*PACK, *ROOT.glob("*.py"), *COMMANDS, *(ROOT / "tests").rglob("*.py")})
 
 HEAVY = {"c2pa", "imageio_ffmpeg", "onnxruntime", "PIL", "av", "transformers", "diffusers", "xformers"}
-FACTS = {"constants", "errors", "file_names", "layout", "operation_steps", "per_segment", "schedule"}
+FACTS = {
+    "constants",
+    "errors",
+    "file_names",
+    "layout",
+    "operation_steps",
+    "per_segment",
+    "processor",
+    "schedule",
+}
 ARROWS = {
     "constants": set(),
     "errors": set(),
     "file_names": set(),
     "layout": set(),
+    "processor": set(),
     "schedule": set(),
     "operation_steps": {"constants"},
     "per_segment": {"constants"},

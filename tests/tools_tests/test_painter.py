@@ -75,22 +75,25 @@ def test_pick_checkpoints_without_a_pair_says_what_is_missing(single, multi):
 
 
 @pytest.mark.parametrize(
-    ("is_demo", "fast", "steps", "is_fast"),
+    ("is_demo", "fast", "steps", "wanted"),
     [
-        (True, False, None, True),
-        (True, False, 50, False),
-        (True, True, 8, True),
-        (False, False, None, False),
-        (False, True, None, True),
+        (True, False, None, painting.DEMO_WORKFLOW),
+        (True, True, None, painting.DEMO_WORKFLOW),
+        (True, False, 50, painting.WORKFLOW),
+        (True, True, 8, painting.FAST_WORKFLOW),
+        (False, False, None, painting.WORKFLOW),
+        (False, True, None, painting.FAST_WORKFLOW),
     ],
 )
-def test_demo_is_painted_fast_unless_steps_are_given(is_demo, fast, steps, is_fast):
-    given = argparse.Namespace(fast=fast, steps=steps, pace=None)
-    chosen = painting.choose_workflow(given, painting.Checkpoints(is_demo, "a", "b"))
-    assert chosen == (painting.FAST_WORKFLOW if is_fast else painting.WORKFLOW)
-    assert ("--steps 50" in painting.describe(painting.Checkpoints(is_demo, "a", "b"), is_fast, False)) == (
-        is_demo and is_fast
+def test_demo_takes_its_own_few_steps_unless_steps_are_given(is_demo, fast, steps, wanted):
+    given, checkpoints = (
+        argparse.Namespace(fast=fast, steps=steps, pace=None),
+        painting.Checkpoints(is_demo, "a", "b"),
     )
+    assert painting.choose_workflow(given, checkpoints) == wanted
+    given.pace = "equal"
+    assert painting.choose_workflow(given, checkpoints) == painting.PACED_WORKFLOW
+    assert painting.steps_workflow(given, checkpoints) == wanted
 
 
 def workflow_after(given, info=None, tagger_mode=0):
