@@ -61,6 +61,10 @@ def load_picture(
             return picture
     except FileNotFoundError:
         raise PictureError(f"There is no file {path}.") from None
+    except MemoryError as error:
+        raise PictureError(
+            f"{path} does not fit into this computer's memory, or is damaged, so that it claims to be that large."
+        ) from error
     except (OSError, SyntaxError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise PictureError(
