@@ -1,4 +1,4 @@
-"""Treat the pack badly and write what happened into docs/reliability.md: `python tools/torture.py`, about an hour on two cores.
+"""Treat the pack badly and write what happened into docs/reliability.md: `python tools/torture.py`, an hour or more on two cores.
 
 Every kind runs through a real ComfyUI server with the built-in demo, on the processor. The exit code is 1 if a bar of
 the page is missed. Uses the ComfyUI that paint.py uses.

@@ -1,14 +1,19 @@
 """Every kind of picture file becomes upright 8-bit RGB of a sane size; a video becomes a sheet of its frames."""
 
+import os
+
 import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from paintsundo_models.errors import CorruptCheckpointError
+from paintsundo_models.pictures.wd14 import load_tagger
 from paintsundo_models.video import mark
+from tools.command import CommandError
 from tools.pictures import PictureError, contact_sheet, load_picture, read_frames, spread
-from tools.what_is import statement_of
+from tools.what_is import describe, statement_of
 
 ORANGE = (250, 130, 10)
 
@@ -151,6 +156,21 @@ def test_load_picture_of_what_is_none_says_so(tmp_path, content):
 def test_load_picture_missing_file_says_so(tmp_path):
     with pytest.raises(PictureError, match="no file"):
         load_picture(tmp_path / "nothing.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_pipes_and_folders_are_refused_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.onnx"
+    os.mkfifo(pipe)
+    pipe.with_suffix(".csv").write_text("name,category\na,0\n", encoding="utf-8")
+    with pytest.raises(PictureError, match="device"):
+        load_picture(pipe)
+    with pytest.raises(CommandError, match="device"):
+        describe(pipe)
+    with pytest.raises(CorruptCheckpointError, match="is no file"):
+        load_tagger(pipe)
+    with pytest.raises(PictureError, match="is a folder"):
+        load_picture(tmp_path)
 
 
 @pytest.mark.parametrize(

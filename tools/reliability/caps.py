@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 
 from tools.comfy_client import Prompt
+from tools.pinned_comfyui import tail
 
 from .bench import Bench, error_of
 from .cancels import start_afresh
@@ -43,7 +44,8 @@ def torture(bench: Bench, rounds: int) -> Report:
             name = f"run {number + 1} with {extra} MB"
             if run_with_limit(bench, prompt, extra, expected, name, found):
                 run_without_limit(bench, prompt, expected, name, found)
-        retries = bench.server.log.read_text(encoding="utf-8", errors="replace").count(RETRY_WORDS)
+        logs = [log.read_text("utf-8", "replace") for log in (bench.base / "run").glob("*.log")]
+        retries = sum(text.count(RETRY_WORDS) for text in logs)
     report.figure("address space that the prompt needs beyond the idle server's", f"{needed} MB")
     report.count(f"runs with less than that, from {SMALLEST} MB up", rounds)
     report.count("of these ended well", len(found.differences))
@@ -62,12 +64,13 @@ def run_with_limit(
 ) -> bool:
     """Run a prompt with so many megabytes more than the server has now; return whether the server goes on."""
     start_afresh(bench)
-    pid = bench.server.pid
+    pid, log = bench.server.pid, bench.server.log
     limit(pid, (memory(pid, "VmSize") + extra) * 2**20)
     try:
         entry = bench.finish(prompt)
     except (OSError, TimeoutError) as error:
         found.ended.append(f"{name}: {error}")
+        bench.say(f"    {name}, the end of the server's log:\n{tail(log, 20)}")
         bench.close()
         return False
     limit(pid, None)

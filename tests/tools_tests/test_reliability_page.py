@@ -1,0 +1,71 @@
+"""The page of the torture run: the command's tables in it, and what writes them."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.command import CommandError
+from tools.reliability.page import begin_mark, end_mark, tables_of, write_table
+from tools.reliability.prompts import is_python, own_lines
+from tools.reliability.report import HEADINGS, Report
+from tools.torture import KINDS, PAGE
+
+
+def test_page_has_a_table_of_every_kind_with_the_columns_of_the_command():
+    tables = tables_of(PAGE.read_text(encoding="utf-8"))
+    assert list(tables) == list(KINDS)
+    for kind, (headings, *rows) in tables.items():
+        assert headings == list(HEADINGS), kind
+        assert rows
+        assert all(len(row) == len(HEADINGS) for row in rows)
+        # What has a bar says whether it held, and what has none does not.
+        assert all(bool(row[2]) == (row[3] in ("yes", "**no**")) for row in rows)
+
+
+def test_every_table_says_how_when_and_where_it_was_made():
+    text = PAGE.read_text(encoding="utf-8")
+    for kind in KINDS:
+        about = text.partition(begin_mark(kind))[2].strip().splitlines()[0]
+        for part in (f"python tools/torture.py --only {kind}`", " cores", "ComfyUI ", "torch ", "Python "):
+            assert part in about, kind
+        assert "--quick" not in about
+
+
+def test_table_is_replaced_and_the_prose_stays(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{begin_mark('soak')}\nold\n{end_mark('soak')}\nafter\n", encoding="utf-8")
+    lines: list[str] = []
+    report = Report(lines.append)
+    report.count("prompts", 3)
+    report.none_of("lost", ["a file"])
+    report.at_most("growth", 4.0, 5.0, "%")
+    write_table(page, "soak", "about", report.table())
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert tables_of(text) == {
+        "soak": [
+            list(HEADINGS),
+            ["prompts", "3", "", ""],
+            ["lost", "1", "0", "**no**"],
+            ["growth", "4 %", "at most 5 %", "yes"],
+        ]
+    }
+    assert lines == ["    lost: a file"]
+    assert not report.is_met
+    with pytest.raises(CommandError, match="no place for the figures of kills"):
+        write_table(page, "kills", "about", "")
+
+
+def test_words_of_python_are_told_from_sentences():
+    assert is_python("'<=' not supported between instances of 'float' and 'NoneType'")
+    assert is_python("[Errno 36] File name too long")
+    assert is_python("Traceback (most recent call last):")
+    assert not is_python("fps is no number: an object of another type (str) came.")
+    refused = (
+        "ComfyUI refused the workflow: x\n  node a (B): Value not in list: c\n"
+        "  node a (B): Custom validation failed for node: ours"
+    )
+    assert own_lines(refused) == "  node a (B): Custom validation failed for node: ours"
+    assert own_lines("a node's error") == "a node's error"
