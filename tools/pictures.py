@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 LONGEST_SIDE_PX = 2048
 SHEET_COLUMNS, SHEET_FRAMES = 4, 12
 SHEET_FRAME_PX = 256  # longer side of a frame in the sheet
+
+_BROKEN = (
+    *(OSError, EOFError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError),
+    *(struct.error, zlib.error),
+)
+"""What Pillow raises at broken files, by format."""
 
 
 class PictureError(ValueError):
@@ -50,7 +58,7 @@ def load_picture(
     try:
         try:
             return _opened(path, longest_side_px, note)
-        except (OSError, SyntaxError, ValueError) as error:
+        except _BROKEN as error:
             if not path.is_file() or isinstance(error, Image.UnidentifiedImageError):
                 raise
             with cut_files_allowed():
@@ -65,7 +73,7 @@ def load_picture(
         raise PictureError(
             f"{path} does not fit into this computer's memory, or is damaged, so that it claims to be that large."
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except _BROKEN as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise PictureError(
             f"{path} cannot be read as a picture: {reason}. PNG, JPEG, WebP, TIFF, BMP and GIF can."
