@@ -21,6 +21,7 @@ from paintsundo_models.constants import (
 from paintsundo_models.host.folders import checkpoint_path, register_folder
 from paintsundo_models.host.model_options import with_guidance
 from paintsundo_models.host.objects import Prompts
+from paintsundo_models.host.out_of_memory import BranchesApart
 from paintsundo_models.host.sampling import SamplerSettings, encode_prompt, sample_latent
 
 from .evaluation import KEYFRAME_STEPS, PSNR_MOST, score_keyframes
@@ -113,8 +114,9 @@ class Maker:
         is_original = setting.sampler == DDIM
         sampler = segments.ddim_sampler() if is_original else comfy.samplers.sampler_object(setting.sampler)
         sigmas = segments.trailing_sigmas(model, setting.steps)
+        branches = BranchesApart(segments.SAMPLING)
         started = time.process_time()
-        made = sample_latent(model, latent, positive, negative, sampler, sigmas, cfg, seed)
+        made = sample_latent(model, latent, positive, negative, sampler, sigmas, cfg, seed, branches)
         seconds = time.process_time() - started
         errors = (made - truth).abs().mean(dim=(0, 1, 3, 4))
         return {"between": float(errors[1:-1].mean()), "ends": float(errors[[0, -1]].mean())}, seconds
@@ -172,13 +174,14 @@ def evaluate(options: argparse.Namespace) -> RunFile:
     for seed, number, settings in tqdm(list(planned(options.pictures, options.seeds)), unit="picture"):
         index = indices[number]
         wanted = [setting for setting in settings if not file.has(setting, index, seed)]
+        given: tuple[tuple, Tensor] | None = None
         if any(setting.kind == SEGMENTS for setting in wanted):
             given = maker.conditioning(source.states(index, segment_steps(*pairs[number])))
         for setting in wanted:
             of_noise = FIRST_SEED * (seed + 1) + index
-            if setting.kind == KEYFRAMES:
-                scores, seconds = maker.keyframes(setting, of_noise, source.states(index, KEYFRAME_STEPS))
-            else:
+            if given is not None and setting.kind == SEGMENTS:
                 scores, seconds = maker.segment(setting, of_noise, *given)
+            else:
+                scores, seconds = maker.keyframes(setting, of_noise, source.states(index, KEYFRAME_STEPS))
             file.add(Run(setting.name, index, seed, scores, seconds))
     return file

@@ -1,6 +1,7 @@
 """The convolution over three neighbouring frames, which both networks of the multi-frame model use."""
 
 from functools import cache
+from typing import Any
 
 import comfy.ops
 import torch
@@ -8,9 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def time_conv(
-    channels: int, operations: type = comfy.ops.disable_weight_init, **factory: object
-) -> nn.Module:
+def time_conv(channels: int, operations: type = comfy.ops.disable_weight_init, **factory: Any) -> nn.Module:
     """Build a convolution over three neighbouring frames, (B, C, T, H, W) -> the same shape.
 
     Args:
