@@ -16,7 +16,7 @@ from ..paintsundo_models.host.graph import (
 )
 from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
-from ..paintsundo_models.pictures.inputs import require_finite_picture, require_picture
+from ..paintsundo_models.pictures.inputs import require_pictures
 from ..paintsundo_models.video import files as video_files
 from ..paintsundo_models.video import full_size, notice, timeline
 from ..paintsundo_models.video import pace as pacing
@@ -340,10 +340,7 @@ class AssembleVideo(io.ComfyNode):
         prompt, node_id = cls.hidden.prompt, cls.hidden.unique_id
         keyframes, finished = keyframes or [], finished or []
         for name, batches_given in (("frames", frames), ("keyframes", keyframes), ("finished", finished)):
-            for number, batch in enumerate(batches_given, start=1):
-                place = name if len(batches_given) == 1 else f"{name}, number {number} of the list,"
-                require_picture(batch, place)
-                require_finite_picture(batch, place)
+            require_pictures(batches_given, name)
         places = divide_segments(
             len(frames), [len(batch) for batch in keyframes], len(finished), cls._is_made_from_keyframes()
         )

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..paintsundo_models.host.main_memory import require_room_for_frames
 from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
 from ..paintsundo_models.host.upscaling import upscale
+from ..paintsundo_models.pictures.inputs import require_pictures
 from ..paintsundo_models.video import timeline
 from ..paintsundo_models.video.frames import RecordedFrames, TimedFrames
 from ..paintsundo_models.video.full_size import (
@@ -107,6 +108,7 @@ class FullSize(io.ComfyNode):
                 f"finished is a list of {len(finished)} pictures, and one is needed. Queue the pictures one by one."
             )
         require_choice("order", order[0], list(timeline.ORDERS))
+        require_pictures(frames, "frames")
         joined = timeline.join_segments(
             frames, timeline.TRIM_SHARED if len(frames) > 1 else timeline.TRIM_NONE
         )

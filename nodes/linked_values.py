@@ -12,7 +12,13 @@ from torch import Tensor
 from ..paintsundo_models.host.out_of_memory import OTHER_REMEDIES, Stage, said_plainly
 from ..paintsundo_models.pictures.inputs import described, require_picture
 
-_MEMBER_OF = {"MODEL": "clone", "CLIP": "tokenize", "VAE": "decode", "CLIP_VISION": "encode_image"}
+_MEMBER_OF = {
+    "MODEL": "model_options",
+    "CLIP": "tokenize",
+    "VAE": "decode",
+    "CLIP_VISION": "encode_image",
+    "UPSCALE_MODEL": "scale",
+}
 """What every object of a type has, also those of other packs, which need not be ComfyUI's own classes."""
 
 _WIDGETS = (io.Int.Input, io.Float.Input, io.String.Input, io.Combo.Input)
@@ -69,12 +75,15 @@ def _schema(node: type[io.ComfyNode]) -> io.Schema:
 
 
 def _each_value(node: type[io.ComfyNode], inputs: dict[str, Any]) -> Iterator[tuple[io.Input, object]]:
-    """Yield the values with their inputs; without None at optional sockets, where it is the same as no link."""
+    """Yield the values with their inputs; without None at optional sockets, where it is the same as no link.
+
+    A node that takes lists gets no list where there is no link; None in a list came through one.
+    """
     schema = _schema(node)
     for given in schema.inputs:
         values = inputs.get(given.id)
         for value in values if schema.is_input_list and isinstance(values, list) else [values]:
-            is_no_link = value is None and given.optional and not isinstance(given, _WIDGETS)
+            is_no_link = values is None and given.optional and not isinstance(given, _WIDGETS)
             if given.id in inputs and not is_no_link:
                 yield given, value
 
@@ -92,8 +101,7 @@ def _trouble_with(given: io.Input, value: object) -> str | None:
         except ValueError as error:
             return str(error)
     elif kind == "CONDITIONING":
-        if not (isinstance(value, list) and all(map(_is_conditioning, value))):
-            return f"{given.id} is no conditioning: {described(value)} came. Connect an output of the type CONDITIONING."
+        return _trouble_with_conditioning(given.id, value)
     elif kind in _MEMBER_OF and not hasattr(value, _MEMBER_OF[kind]):
         return f"{given.id} is no {kind}: {described(value)} came. Connect an output of the type {kind}."
     return None
@@ -106,6 +114,21 @@ def _trouble_with_number(given: io.Input, value: object) -> str | None:
         return f"{given.id} is {value}; it has to be a finite number."
     if isinstance(given, io.Int.Input) and not float(value).is_integer():
         return f"{given.id} is {value}; it has to be a whole number."
+    return None
+
+
+def _trouble_with_conditioning(name: str, value: object) -> str | None:
+    if not (isinstance(value, list) and all(map(_is_conditioning, value))):
+        return (
+            f"{name} is no conditioning: {described(value)} came. Connect an output of the type CONDITIONING."
+        )
+    if not value:
+        return f"{name} is a conditioning without a prompt. Connect CLIP Text Encode."
+    if not all(tokens.isfinite().all() for tokens, _ in value):
+        return (
+            f"{name} holds values that are infinite or not a number: the CLIP that read the prompt computed them. Choose "
+            "weight_dtype fp32 in the loader; if that does not help, its file is damaged: download it again."
+        )
     return None
 
 

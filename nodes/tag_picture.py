@@ -11,7 +11,7 @@ from ..paintsundo_models.constants import NONE_FOUND
 from ..paintsundo_models.errors import CheckpointNotFoundError
 from ..paintsundo_models.host.out_of_memory import Stage, said_plainly
 from ..paintsundo_models.pictures import wd14
-from ..paintsundo_models.pictures.inputs import require_picture
+from ..paintsundo_models.pictures.inputs import require_pictures
 from .choices import Choice
 from .page_features import TAGS, searched_as
 
@@ -154,7 +154,7 @@ class Tagger(io.ComfyNode):
     def execute(
         cls, image: io.Image.Type, tagger: str, threshold: float, character_threshold: float, exclude: str
     ) -> io.NodeOutput:
-        require_picture(image, "image")
+        require_pictures([image], "image")
         for name, value in (("threshold", threshold), ("character_threshold", character_threshold)):
             if not 0 <= value <= 1:  # not a number is neither
                 raise ValueError(f"{name} is {value}, and must be from 0 to 1.")

@@ -5,6 +5,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ..paintsundo_models.constants import DEFAULT_KEYFRAME_SEED, SEED_MAX
+from ..paintsundo_models.pictures.inputs import require_pictures
 
 MAX_VARIANTS = 100
 
@@ -68,5 +69,6 @@ class Variants(io.ComfyNode):
         if not image:
             nothing = ExecutionBlocker("Connect the finished picture to image of Variants.")
             return io.NodeOutput(seeds, [nothing])
+        require_pictures(image, "image")
         pictures = [picture for batch in image for picture in batch.split(1)]
         return io.NodeOutput(seeds * len(pictures), [picture for picture in pictures for _ in seeds])

@@ -7,6 +7,8 @@ import torch
 from paintsundo_pack.paintsundo_models import keyframes, loading, segments
 from paintsundo_pack.paintsundo_models.host.sampling import encode_prompt
 
+from nodes import EmptyLatentImage, KSampler, RepeatLatentBatch
+
 
 @pytest.fixture(scope="module")
 def single(seeded_checkpoints):
@@ -37,6 +39,57 @@ def test_a_part_of_the_latent_is_refused_because_its_step_is_unknown(single, kep
         return
     with pytest.raises(ValueError, match=said):
         sample(single.model, positive, negative, samples)
+
+
+@torch.inference_mode()
+def test_every_step_several_times_is_accepted_as_repeat_latent_batch_makes_it(single):
+    prompt = encode_prompt(single.clip, "")
+    picture = keyframes.encode_picture(single.vae, torch.rand(1, 64, 64, 3), 64, 64)
+    positive, negative, latent = keyframes.keyframe_conditioning(prompt, prompt, picture, [400, 800])
+    (repeated,) = RepeatLatentBatch().repeat(latent, 2)
+    assert sample(single.model, positive, negative, repeated["samples"]).shape == (4, 4, 8, 8)
+
+
+LATENTS_OF_OTHERS = {
+    "16 channels": (2, 16, 8, 8),
+    "16 channels, frames": (1, 16, 16, 8, 8),
+    "1 frame": (1, 4, 1, 8, 8),
+    "audio": (1, 64, 100),
+    "6 dimensions": (1, 4, 16, 8, 8, 1),
+}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("shape", LATENTS_OF_OTHERS.values(), ids=LATENTS_OF_OTHERS)
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_latents_of_other_models_are_refused_by_ksampler_with_our_words(request, kind, shape):
+    latent = {"samples": torch.ones(shape)}  # of an empty one ComfyUI itself corrects the channels
+    objects, pair = request.getfixturevalue(kind), torch.rand(2, 64, 64, 3).split(1)
+    prompt = encode_prompt(objects.clip, "")
+    if kind == "single":
+        picture = keyframes.encode_picture(objects.vae, pair[0], 64, 64)
+        positive, negative, _ = keyframes.keyframe_conditioning(prompt, prompt, picture, [400, 800])
+        said = r"The latent is \[.*, and this model works on \(pictures, 4, height, width\)\. Use the latent of Keyframe"
+    else:
+        positive, negative, *_ = segments.interpolation_conditioning(
+            prompt, prompt, objects.clip_vision, objects.vae, *pair, resolution="size of the pictures"
+        )
+        said = (
+            r"The latent is \[.*, and this model works on \[1, 4, 16, 8, 8\].*Use the latent of Interpolation"
+        )
+    with pytest.raises(ValueError, match=said):
+        KSampler().sample(objects.model, 1, 1, 2.0, "euler", "simple", positive, negative, latent)
+
+
+@torch.inference_mode()
+def test_empty_latent_image_is_refused_by_the_multi_frame_model(multi):
+    prompt, pair = encode_prompt(multi.clip, ""), torch.rand(2, 64, 64, 3).split(1)
+    positive, negative, *_ = segments.interpolation_conditioning(
+        prompt, prompt, multi.clip_vision, multi.vae, *pair, resolution="size of the pictures"
+    )
+    (latent,) = EmptyLatentImage().generate(64, 64, 1)
+    with pytest.raises(ValueError, match=r"The latent is \[1, 4, 1, 8, 8\].*latent of Interpolation"):
+        KSampler().sample(multi.model, 1, 1, 2.0, "euler", "simple", positive, negative, latent)
 
 
 @torch.inference_mode()

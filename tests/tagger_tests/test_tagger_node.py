@@ -5,6 +5,7 @@ import folder_paths
 import pytest
 import torch
 from paintsundo_pack.nodes import tag_picture as node_file
+from paintsundo_pack.nodes.linked_values import checked
 from paintsundo_pack.nodes.tag_picture import NONE_FOUND, Tagger, list_taggers
 from paintsundo_pack.paintsundo_models import errors
 from paintsundo_pack.paintsundo_models.pictures import wd14
@@ -58,6 +59,15 @@ def test_tagger_node_batch_gives_one_text_a_picture(reference, tagger_path, fold
     of_tall = reference["cases"][1]["text"]
     assert of_wide != of_tall
     assert texts == [of_wide, of_tall, of_wide]
+
+
+@pytest.mark.parametrize("name", ["threshold", "character_threshold"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5, None, "0.3"])
+def test_tagger_node_threshold_that_is_no_share_is_refused_by_its_name(tagger_path, folders, name, value):
+    folders(paintsundo=tagger_path.parent)
+    inputs = {"threshold": 0.35, "character_threshold": 0.85, "exclude": "", "tagger": "golden-tagger.onnx"}
+    with pytest.raises(ValueError, match=f"^{name} is "):
+        checked(Tagger).execute(image=torch.ones(1, 64, 64, 3), **{**inputs, name: value})
 
 
 def test_tagger_node_lists_only_onnx_files_with_a_tag_list(tagger_path, folders, tmp_path_factory):
