@@ -122,7 +122,7 @@ def test_composite_grey_is_spread_and_rgb_passes():
 
 @pytest.mark.parametrize("channels", [2, 5])
 def test_composite_other_channel_counts_raise(channels):
-    with pytest.raises(ValueError, match=f"this one has {channels}"):
+    with pytest.raises(ValueError, match=f"has {channels} channels"):
         inputs.composite_on_white(torch.zeros(1, 2, 2, channels))
 
 
