@@ -176,7 +176,7 @@ def test_conditioning_takes_one_picture_and_its_own_vae(single_frame, multi_fram
     model, clip, vae = single_frame
     with pytest.raises(ValueError, match="batch of 3"):
         predict(single_frame, pictures, [5])
-    with pytest.raises(ValueError, match=r"shape \(batch, height, width, channels\).*\(80, 100, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(80, 100, 3\).*\(batch, height, width, channels\)"):
         predict(single_frame, pictures[0], [5])
     with pytest.raises(ValueError, match="Multi-Frame Loader"):
         segments.interpolation_conditioning([], [], multi_frame[3], vae, pictures[:1], pictures[1:2])
