@@ -328,6 +328,7 @@ def _connection(root: Path, options: argparse.Namespace) -> Iterator[Any]:
     import ray
 
     try:
+        _require_answer(options.cluster)
         ray.init(
             options.cluster,
             runtime_env={"working_dir": str(root), "excludes": NOT_SENT},
@@ -350,6 +351,13 @@ def _connection(root: Path, options: argparse.Namespace) -> Iterator[Any]:
         yield workers
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Raise OSError if nothing answers at HOST:PORT, for which Ray itself would wait for minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def workers_of(nodes: list[dict[str, Any]], use_cpu: bool) -> tuple[int, dict[str, int]]:
