@@ -114,7 +114,8 @@ def in_own_process(pictures: Path, output: Path) -> tuple[float, float]:
         os._exit(0)
     os.waitpid(child, 0)
     seconds, grown = os.read(reading, 1000).decode().split()
-    os.close(reading), os.close(writing)
+    os.close(reading)
+    os.close(writing)
     return float(seconds), float(grown)
 
 

@@ -23,7 +23,8 @@ class _Options(list):
         trouble: returns why a value cannot be used, or None; it decides in place of the options.
     """
 
-    __hash__ = object.__hash__  # newer ComfyUIs look for the type of every input in a dict
+    # Newer ComfyUIs look for the type of every input in a dict, so it needs a hash, which a list has not.
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
 
     def __init__(
         self, options: Iterable[Any] = (), trouble: Callable[[str], str | None] | None = None

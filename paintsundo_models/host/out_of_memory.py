@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ..errors import NotEnoughMemoryError
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SAID = (
     "out of memory",

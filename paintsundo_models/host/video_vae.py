@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import comfy.model_management as mm
 import comfy.ops
@@ -105,6 +106,9 @@ class VideoVAE(comfy.sd.VAE):
         """
         whole = without_tiles(self)
 
+        def at_once(start: int, stop: int) -> Any:  # by the host's types it could be None
+            return comfy.sd.VAE.encode(whole, pixel_samples[start:stop])
+
         def in_tiles(start: int, stop: int) -> Tensor:
             side, overlap = _TILE
             return self.encode_tiled(pixel_samples[start:stop], tile_x=side, tile_y=side, overlap=overlap)
@@ -113,7 +117,7 @@ class VideoVAE(comfy.sd.VAE):
             Stage("the video VAE was encoding", _SMALLER),
             len(pixel_samples),
             len(pixel_samples),
-            lambda start, stop: comfy.sd.VAE.encode(whole, pixel_samples[start:stop]),
+            at_once,
             [(IN_TILES, in_tiles)],
         )
         return torch.cat(parts, dim=2 if pixel_samples.ndim == 4 else 0)
