@@ -32,7 +32,8 @@ def _frames_conv(conv3d: type[nn.Conv3d]) -> type[nn.Conv3d]:
         def _conv_forward(
             self, input: Tensor, weight: Tensor, bias: Tensor | None, *args: object, **kwargs: object
         ) -> Tensor:
-            if input.device.type != "cpu" or torch.get_num_threads() > 1:
+            # torch.compile cannot look up the number of threads, and writes kernels of its own.
+            if torch.compiler.is_compiling() or input.device.type != "cpu" or torch.get_num_threads() > 1:
                 return super()._conv_forward(input, weight, bias, *args, **kwargs)  # pyright: ignore[reportArgumentType]
             planes = F.conv2d(input.flatten(3), weight[..., 0], bias, padding=(1, 0))
             return planes.unflatten(3, input.shape[3:])

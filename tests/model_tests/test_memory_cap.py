@@ -79,7 +79,7 @@ def decoded_segment(folder):
     from paintsundo_pack.paintsundo_models.multi_frame.slices import SMALLEST
 
     vae = loading.load_multi_frame(folder, "fp32").vae
-    latent = torch.randn(1, 4, 16, 14, 14, generator=torch.Generator().manual_seed(1))
+    latent = torch.randn(1, 4, 16, 18, 18, generator=torch.Generator().manual_seed(1))
     return lambda: vae.first_stage_model.decode(latent, slices=SMALLEST), lambda: vae.decode(latent)
 
 

@@ -63,7 +63,8 @@ def test_download_that_is_done_runs_again_and_repairs(server, hub, models):
 def test_download_is_never_started_by_itself(server, hub):
     server.client.object_info()
     with pytest.raises(
-        PromptError, match="what is 'everything', and can be single-frame, multi-frame, tagger, all"
+        PromptError,
+        match="what: 'everything' not in the list. Choose one of these: single-frame, multi-frame, tagger, all",
     ):
         server.client.run(prompt("everything"))
     assert hub.asked == []

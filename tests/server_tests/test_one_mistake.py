@@ -241,7 +241,7 @@ AT_START = [
     ("video", {"fps": 60.0, "format": "gif"}, "A GIF plays at most 50 frames a second"),
     ("video", {"duration": 5.0, "hold_last": 5.0}, "Raise duration, or lower the holds"),
     ("video", {"filename_prefix": ["prefix", 0]}, "has :, which Windows allows in no file name"),
-    ("video", {"fps": float("nan")}, "frame rate must be"),
+    ("video", {"fps": float("nan")}, "fps is nan; it has to be a finite number"),
 ]
 SOURCES = {
     "side": {"class_type": "PrimitiveInt", "inputs": {"value": 100}},

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,10 @@ def test_ctrl_c_ends_a_stalled_download_and_the_next_goes_on(start, paint, hub, 
     hub.troubles[UNET].extend([stalls_after(300_000)] * 5)
     process = start("--download", "single-frame", environment={"HF_HUB_DOWNLOAD_TIMEOUT": "300"})
     assert hub.stalling.wait(120)
+    deadline = time.monotonic() + 60
+    while not any(part.stat().st_size for part in models.rglob("*.part")):  # sent is not yet received
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
