@@ -128,11 +128,11 @@ def in_groups(
     """
     results: list[T] = []
     start, size = 0, most
-    ways: list[tuple[str, Callable[[int, int], T]]] = [("", run)]
+    attempt = run
     more = iter([("with all models unloaded first", run), *otherwise])
     while start < count:
         stop = min(start + size, count)
-        done = tried(functools.partial(ways[-1][1], start, stop))
+        done = tried(functools.partial(attempt, start, stop))
         if done is not None:
             results += done
             start = stop
@@ -141,12 +141,12 @@ def in_groups(
             size = (stop - start) // 2
             stage.say_retry(f"with {size} at once, not {stop - start}")
             continue
-        way = next(more, None)
-        if way is None:
+        following = next(more, None)
+        if following is None:
             raise stage.failure()
-        stage.say_retry(way[0])
+        how, attempt = following
+        stage.say_retry(how)
         make_room()
-        ways.append(way)
     return results
 
 

@@ -181,6 +181,14 @@ def with_errors(cases):
     ]
 
 
+def assert_retried(hook, caplog, expected):
+    """Every failure of the network has its line in the log, with the expected words, in order."""
+    assert hook.failed
+    said = retries(caplog)
+    assert len(said) == len(hook.failed) == len(expected), said
+    assert all(words in line for words, line in zip(expected, said, strict=True)), said
+
+
 KEYFRAME_CASES = {
     # the network, the largest batch that fits, how often memory runs out -> what is tried again, in order
     "branches apart": ("single unet", 4, 10**6, ["branches of guidance one after the other"]),
@@ -206,11 +214,8 @@ def test_keyframes_are_the_same_with_less_at_once(
     name, most, times, expected = KEYFRAME_CASES[case]
     with short(networks[name], most, times, error) as hook:
         result = keyframes_of(single_frame, picture)
-    assert hook.failed
     assert (result - keyframes).abs().max() < ROUNDING
-    said = retries(caplog)
-    assert len(said) == len(hook.failed) == len(expected), said
-    assert all(words in line for words, line in zip(expected, said, strict=True)), said
+    assert_retried(hook, caplog, expected)
 
 
 SEGMENT_CASES = {
@@ -234,11 +239,8 @@ def test_segment_is_the_same_with_less_at_once(
     name, most, times, expected = SEGMENT_CASES[case]
     with short(networks[name], most, times, error) as hook:
         result = frames_of(multi_frame, picture)
-    assert hook.failed
     assert (result - frames).abs().max() < ROUNDING
-    said = retries(caplog)
-    assert len(said) == len(hook.failed) == len(expected), said
-    assert all(words in line for words, line in zip(expected, said, strict=True)), said
+    assert_retried(hook, caplog, expected)
 
 
 @pytest.mark.parametrize("sampler", ["euler_ancestral", "dpmpp_2m_sde"])
