@@ -132,17 +132,27 @@ class ComfyClient:
             client_id: id of the client that gets the messages; see `events`.
 
         Raises:
-            PromptError: a node or an input is unknown, missing or out of range.
+            PromptError: a node or an input is unknown, missing or out of range. ComfyUI would run what does not need that
+                node, without the results that do; here nothing runs.
         """
         body: Json = {"prompt": prompt, "client_id": client_id or uuid.uuid4().hex}
         if workflow is not None:
             body["extra_data"] = {"extra_pnginfo": {"workflow": workflow}}
         try:
-            return json.loads(self.post("/prompt", json.dumps(body).encode()))["prompt_id"]
+            answer = json.loads(self.post("/prompt", json.dumps(body).encode()))
         except urllib.error.HTTPError as error:
             if error.code != 400:
                 raise
             raise _refusal(json.loads(error.read())) from None
+        if answer.get("node_errors"):
+            self._withdraw(answer["prompt_id"])
+            raise _refusal(answer)
+        return answer["prompt_id"]
+
+    def _withdraw(self, prompt_id: str) -> None:
+        """Take a prompt out of the queue, or cancel it if it is running already."""
+        self.post("/queue", json.dumps({"delete": [prompt_id]}).encode())
+        self.post("/interrupt", json.dumps({"prompt_id": prompt_id}).encode())
 
     def events(self) -> "EventStream":
         """Open the stream of messages; use as a context manager, and pass its `client_id` to `queue`."""
@@ -262,7 +272,7 @@ class EventStream:
 
 
 def _refusal(answer: Json) -> PromptError:
-    error = answer.get("error", {})
+    error = answer.get("error") or {"message": "A part of it cannot run."}
     lines = [
         f"ComfyUI refused the workflow: {error.get('message', error)} {error.get('details', '')}".rstrip()
     ]

@@ -22,7 +22,7 @@ if (
 from tools.installation import Installation  # noqa: E402
 from tools.reliability import cancels, caps, files, kills, prompts, soak, threads  # noqa: E402
 from tools.reliability.bench import Bench  # noqa: E402
-from tools.reliability.page import write_table  # noqa: E402
+from tools.reliability.page import require_places, write_table  # noqa: E402
 from tools.reliability.report import Report  # noqa: E402
 from tools.studio import server_errors  # noqa: E402
 from tools.under_comfyui import run_command_under_comfyui  # noqa: E402
@@ -58,7 +58,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(installation: Installation, options: argparse.Namespace) -> int:
-    """Run the kinds one after the other; write each table as soon as it is known. Returns the exit code."""
+    """Run the kinds one after the other; write each table as soon as it is known. Returns the exit code.
+
+    Raises:
+        CommandError: the page has no place for a table.
+    """
+    require_places(options.page, options.only or KINDS)
     is_met = True
     with (
         tempfile.TemporaryDirectory(prefix="paintsundo_torture_", ignore_cleanup_errors=True) as folder,

@@ -5,7 +5,7 @@ import urllib.error
 
 import pytest
 
-from tools.comfy_client import ExecutionError
+from tools.comfy_client import ExecutionError, PromptError
 
 SINGLE, MULTI = "seeded_single_frame", "seeded_multi_frame"
 SAMPLING = {"seed": 1, "steps": 2, "cfg": 3.0, "sampler_name": "euler", "scheduler": "karras"}
@@ -262,6 +262,22 @@ def test_widgets_that_do_not_fit_and_linked_ones_fail_before_a_model_is_loaded(s
         )
     assert error.value.node_id == node
     assert not {"single", "multi"} & set(ran)
+
+
+def test_commands_run_no_part_of_a_prompt_that_has_a_mistake(server):
+    """ComfyUI would run the other outputs, and a command would wait for a result that cannot come."""
+    prompt = reached(("video", "seen"))
+    prompt["video"]["inputs"]["filename_prefix"] = "a:b"
+    # A prompt before it, so that the good part cannot have begun when it is taken back.
+    first = server.client.queue(reached(("sheet_seen",)))
+    with pytest.raises(PromptError, match="A part of it cannot run") as refused:
+        server.client.queue(prompt)
+    assert "has :, which Windows allows in no file name" in refused.value.reasons[0]
+    queue = json.loads(server.client.get("/queue"))
+    waiting = {entry[1] for name in ("queue_running", "queue_pending") for entry in queue[name]}
+    assert waiting <= {first}
+    server.client.run(reached(("seen",)))  # ends after the first
+    assert server.client.history(first)["status"]["status_str"] == "success"
 
 
 def test_without_a_mistake_the_prompt_runs(server):

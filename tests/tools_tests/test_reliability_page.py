@@ -1,14 +1,19 @@
 """The page of the torture run: the command's tables in it, and what writes them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tools.command import CommandError
-from tools.reliability.page import begin_mark, end_mark, tables_of, write_table
+from tools.installation import Installation
+from tools.reliability.page import begin_mark, end_mark, require_places, tables_of, write_table
 from tools.reliability.prompts import is_python, own_lines
 from tools.reliability.report import HEADINGS, Report
-from tools.torture import KINDS, PAGE
+from tools.torture import KINDS, PAGE, ROOT
+from tools.under_comfyui import INSTALLATION_VARIABLE
 
 
 def test_page_has_a_table_of_every_kind_with_the_columns_of_the_command():
@@ -56,6 +61,25 @@ def test_table_is_replaced_and_the_prose_stays(tmp_path: Path):
     assert not report.is_met
     with pytest.raises(CommandError, match="no place for the figures of kills"):
         write_table(page, "kills", "about", "")
+
+
+def test_page_without_places_is_refused_before_an_hour_of_torture(tmp_path: Path):
+    require_places(PAGE, KINDS)
+    page = tmp_path / "page.md"
+    command = [sys.executable, str(ROOT / "tools" / "torture.py"), "--only", "soak", "--page", str(page)]
+    installation = Installation(Path(sys.executable), tmp_path / "no ComfyUI", is_pinned=False)
+    environment = {**os.environ, INSTALLATION_VARIABLE: installation.encode()}
+
+    def said() -> str:
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert result.returncode == 1
+        return result.stderr
+
+    assert "page.md cannot be read: No such file" in said()
+    page.write_text("text", encoding="utf-8")
+    assert "page.md has no place for the figures of soak" in said()
 
 
 def test_words_of_python_are_told_from_sentences():

@@ -1,6 +1,7 @@
 """The page with the figures: the command writes the tables between two comments, and people write everything else."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from tools.command import CommandError
@@ -16,15 +17,31 @@ def write_table(page: Path, kind: str, about: str, table: str) -> None:
         table: in Markdown.
 
     Raises:
-        CommandError: the file lacks the comments.
+        CommandError: `require_places` refuses the file.
     """
-    text = page.read_text(encoding="utf-8")
+    require_places(page, [kind])
     begin, end = begin_mark(kind), end_mark(kind)
-    if begin not in text or end not in text:
-        raise CommandError(f"{page} has no place for the figures of {kind}: it lacks {begin} or {end}.")
-    before, _, rest = text.partition(begin)
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, _, after = rest.partition(end)
     page.write_text(f"{before}{begin}\n{about}\n\n{table}\n{end}{after}", encoding="utf-8")
+
+
+def require_places(page: Path, kinds: Iterable[str]) -> None:
+    """Check that the tables of these kinds can be written.
+
+    Raises:
+        CommandError: the file cannot be read, or lacks the two comments of a kind.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(
+            f"{page} cannot be read: {error.strerror}. Copy docs/reliability.md there."
+        ) from error
+    for kind in kinds:
+        begin, end = begin_mark(kind), end_mark(kind)
+        if begin not in text or end not in text:
+            raise CommandError(f"{page} has no place for the figures of {kind}: it lacks {begin} or {end}.")
 
 
 def begin_mark(kind: str) -> str:

@@ -1,15 +1,24 @@
 """Many different prompts in one server: memory, open files, threads and temporary folders stay as they are."""
 
+import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tools.comfy_client import Prompt
 
 from .bench import Bench
 from .report import Report
 
-FIRST = 5  # the prompt after which memory is compared: by then everything is loaded
+if TYPE_CHECKING:
+    import psutil
+
+FIRST = (
+    5  # the prompt after which memory is compared: by then everything is loaded, and every format was used
+)
 MOST_GROWTH = 5.0  # percent
-FORMATS = ("mp4 (h264)", "webm (vp9)", "gif", "png sequence", "webm (lossless)")
+FORMATS = ("png sequence", "mp4 (h264)", "webm (vp9)", "gif", "webm (lossless)")  # of the prompts 0 to 4
+SECONDS_OF_CLOSING = 2.0
+"""How long a server may take to close a connection; one look in eight at once after an answer finds it still open."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ def torture(bench: Bench, rounds: int) -> Report:
         first = first or digest
         if is_end and digest != first:
             different.append(f"prompt {number + 1}")
-        states.append(state_of(bench))
+        states.append(state_of(bench, SECONDS_OF_CLOSING if number + 1 in (FIRST, rounds) else 0.0))
         bench.say(f"    prompt {number + 1}: {states[-1]}")
     early, last = states[min(FIRST, rounds) - 1], states[-1]
     report.count("prompts in one server", rounds)
@@ -58,10 +67,28 @@ def torture(bench: Bench, rounds: int) -> Report:
 
 
 def prompt_of(bench: Bench, number: int) -> Prompt:
-    """Return a chain; number 0 is the plainest one, and the others differ in seeds, formats and what the video has."""
+    """Return a chain; the prompts differ in what `widgets_of` chooses, and some have a node of another kind beside them."""
+    prompt = bench.chain(**widgets_of(number))
+    if number % 5 == 2:
+        (pairs,) = (node for node in prompt.values() if node["class_type"] == "PaintsUndoKeyframePairs")
+        sheet = {"images": pairs["inputs"]["keyframes"], "labels": "", "operation_steps": "", "fps": 4.0}
+        sheet |= {
+            "most": 3,
+            "columns": 0,
+            "title": f"number {number}",
+            "size": "as the pictures",
+            "order": "as given",
+        }
+        prompt["sheet"] = {"class_type": "PaintsUndoStageSheet", "inputs": sheet}
+        prompt["shown"] = {"class_type": "TortureSink", "inputs": {"value": ["sheet", 0]}}
+    return prompt
+
+
+def widgets_of(number: int) -> dict[str, object]:
+    """Return the widgets of a chain; number 0 is the plainest one, and the others differ in seeds, formats and more."""
     if number == 0:
-        return bench.chain(seed=0)
-    choices = {
+        return {"seed": 0, "format": FORMATS[0]}
+    return {
         "seed": 1
         + number // 2,  # every second prompt takes the segments of the one before, and makes another video
         "format": FORMATS[number % len(FORMATS)],
@@ -73,30 +100,33 @@ def prompt_of(bench: Bench, number: int) -> Prompt:
         "cover": number % 4 == 1,
         "cfg": (1.0, 2.0)[number // 2 % 5 == 0],
     }
-    prompt = bench.chain(**choices)
-    if number % 5 == 2:  # a node of another kind beside the chain
-        (pairs,) = (node for node in prompt.values() if node["class_type"] == "PaintsUndoKeyframePairs")
-        sheet = {
-            "images": pairs["inputs"]["keyframes"],
-            "labels": "",
-            "operation_steps": "",
-            "fps": 4.0,
-            "most": 3,
-        }
-        sheet |= {"columns": 0, "title": f"number {number}", "size": "own size", "order": "undo"}
-        prompt["sheet"] = {"class_type": "PaintsUndoStageSheet", "inputs": sheet}
-        prompt["shown"] = {"class_type": "TortureSink", "inputs": {"value": ["sheet", 0]}}
-    return prompt
 
 
-def state_of(bench: Bench) -> State:
-    """Return what the server holds now."""
+def state_of(bench: Bench, seconds: float) -> State:
+    """Return what the server holds now; of its open files and threads, the fewest in these seconds."""
     import psutil  # one of ComfyUI's requirements
 
     process = psutil.Process(bench.server.pid)
-    files = (
-        process.num_fds() if hasattr(process, "num_fds") else len(process.open_files())
-    )  # Windows has no num_fds
+    files, threads = fewest(process, seconds)
     temporary = [*bench.temporary.iterdir(), *bench.leftovers()]
     temporary += [path for path in (bench.base / "run").rglob("*") if path.is_dir()]  # ComfyUI's own
-    return State(process.memory_full_info().uss, files, process.num_threads(), len(temporary))
+    return State(process.memory_full_info().uss, files, threads, len(temporary))
+
+
+def fewest(process: "psutil.Process", seconds: float) -> tuple[int, int]:
+    """Return the fewest open files and the fewest threads that a process has within these seconds.
+
+    What it has forgotten to close stays open all the time; a connection that it is just closing does not.
+    """
+    end = time.monotonic() + seconds
+    looks = [_open_now(process)]
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        looks.append(_open_now(process))
+    return min(files for files, _ in looks), min(threads for _, threads in looks)
+
+
+def _open_now(process: "psutil.Process") -> tuple[int, int]:
+    # Windows has no num_fds.
+    files = process.num_fds() if hasattr(process, "num_fds") else len(process.open_files())
+    return files, process.num_threads()
