@@ -117,9 +117,12 @@ def outcomes(
     nodes: "Mapping[str, HostNode]", folder: Path, options: argparse.Namespace
 ) -> dict[str, dict[str, dict[str, str]]]:
     """Try nodes, samplers and schedulers; return {kind of table: {row: {model: word}}}."""
+    import folder_paths
+
     from benchmarks.mixing_chain import make_chains, write_checkpoints
     from benchmarks.mixing_samplers import pairs, words_of_samplers
 
+    folder_paths.set_output_directory(str(folder))  # SaveLatent writes a file
     chains = make_chains(write_checkpoints(folder), folder, nodes)
     found: dict[str, dict[str, dict[str, str]]] = {}
     for chain in chains.values():

@@ -59,7 +59,7 @@ class HostNode:
         result = getattr(self.node_class(), self.node_class.FUNCTION)(**filled)
         if inspect.isawaitable(result):
             result = asyncio.run(_awaited(result))
-        result = getattr(result, "result", result)
+        result = result.get("result") if isinstance(result, dict) else getattr(result, "result", result)
         are_lists = getattr(self.node_class, "OUTPUT_IS_LIST", None) or [False] * len(result or ())
         return tuple(
             value[0] if is_list else value for value, is_list in zip(result or (), are_lists, strict=False)

@@ -14,7 +14,7 @@ REPLACED = {"MODEL", "CLIP", "CONDITIONING", "LATENT", "SIGMAS", "SAMPLER", "GUI
 SOURCES = {"SIGMAS", "SAMPLER", "NOISE", "GUIDER"}
 """Types of outputs that replace a choice: the result differs by intention, and only has to be finite."""
 
-LEFT_OUT = {"TrainLoraNode", "MakeTrainingDataset", "LoadTrainingDataset"}
+LEFT_OUT = {"TrainLoraNode", "MakeTrainingDataset", "LoadTrainingDataset", "ResolutionBucket"}
 LEFT_OUT |= {"CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly", "CLIPTextEncodeControlnet"}
 """Nodes that train, read data sets or whole checkpoints, or only encode a prompt."""
 
@@ -94,6 +94,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "LatentCompositeMasked": {"resize_source": True},
     "CLIPSetLastLayer": {"stop_at_clip_layer": -2},
     "ConditioningAverage": {"conditioning_to_strength": 0.5},
+    "ConditioningMultiply": {"multiplier": 1.5},
     "ConditioningSetArea": {"width": 32, "height": 32, "x": 0, "y": 0, "strength": 0.5},
     "ConditioningSetAreaPercentage": {"width": 0.5, "height": 0.5},
     "ConditioningSetTimestepRange": {"start": 0.0, "end": 0.2},
