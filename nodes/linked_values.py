@@ -3,9 +3,10 @@
 import inspect
 import math
 from collections.abc import Iterable, Iterator
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -21,7 +22,11 @@ _MEMBER_OF = {
 }
 """What every object of a type has, also those of other packs, which need not be ComfyUI's own classes."""
 
-_WIDGETS = (io.Int.Input, io.Float.Input, io.String.Input, io.Combo.Input)
+_WIDGETS = (io.Int.Input, io.Float.Input, io.String.Input, io.Combo.Input, io.Boolean.Input)
+_ROUNDING = 1e-6
+"""How far a decimal number that another node has computed may lie beyond a limit."""
+_TOO_LONG = 10**30
+"""A number with so many digits that a message does not show it."""
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
@@ -35,13 +40,14 @@ def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
     def execute(cls: type[io.ComfyNode], **inputs: Any) -> io.NodeOutput:
         _require_kinds(_each_value(cls, inputs))
+        known = _as_pythons_numbers(cls, inputs)
         stage = Stage(f"{_schema(cls).display_name} was working", OTHER_REMEDIES)
-        return said_plainly(stage)(lambda: node.execute.__func__(cls, **inputs))()
+        return said_plainly(stage)(lambda: node.execute.__func__(cls, **known))()
 
     def check_lazy_status(cls: type[io.ComfyNode], **inputs: Any) -> list[str]:
         # What is lazy is mostly not made yet.
         _require_kinds(entry for entry in _each_value(cls, inputs) if not entry[0].lazy)
-        return node.check_lazy_status.__func__(cls, **inputs)
+        return node.check_lazy_status.__func__(cls, **_as_pythons_numbers(cls, inputs))
 
     def validate_inputs(cls: type[io.ComfyNode], **inputs: Any) -> bool | str:
         wrong = {given.id for given, value in _each_value(cls, inputs) if _trouble_with(given, value)}
@@ -70,6 +76,17 @@ def _require_kinds(values: Iterable[tuple[io.Input, object]]) -> None:
             raise ValueError(trouble)
 
 
+def _as_pythons_numbers(node: type[io.ComfyNode], inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs with every number as the type that the widget gives, such as 3 for 3.0 or numpy's 3."""
+    kinds = {io.Int.Input: int, io.Float.Input: float, io.Boolean.Input: bool}
+    known = dict(inputs)
+    for given in _schema(node).inputs:
+        kind, value = kinds.get(type(given)), inputs.get(given.id)
+        if kind and value is not None:
+            known[given.id] = [kind(one) for one in value] if isinstance(value, list) else kind(value)
+    return known
+
+
 def _schema(node: type[io.ComfyNode]) -> io.Schema:
     return node.SCHEMA or node.GET_SCHEMA()
 
@@ -92,6 +109,9 @@ def _trouble_with(given: io.Input, value: object) -> str | None:
     """Return why a value is not of the input's kind, as a sentence, or None if it is."""
     if isinstance(given, io.Int.Input | io.Float.Input):
         return _trouble_with_number(given, value)
+    if isinstance(given, io.Boolean.Input):
+        is_either = isinstance(value, bool | np.bool_ | Real) and value in (False, True)
+        return None if is_either else f"{given.id} is neither on nor off: {described(value)} came."
     if isinstance(given, io.String.Input | io.Combo.Input):
         return None if isinstance(value, str) else f"{given.id} is no text: {described(value)} came."
     kind = given.get_io_type()
@@ -107,12 +127,19 @@ def _trouble_with(given: io.Input, value: object) -> str | None:
     return None
 
 
-def _trouble_with_number(given: io.Input, value: object) -> str | None:
+def _trouble_with_number(given: io.Int.Input | io.Float.Input, value: object) -> str | None:
     if not isinstance(value, Real):
         return f"{given.id} is no number: {described(value)} came."
-    if not math.isfinite(value):
+    number: Any = value  # Real promises no comparison
+    if not (isinstance(value, Integral) or math.isfinite(number)):
         return f"{given.id} is {value}; it has to be a finite number."
-    if isinstance(given, io.Int.Input) and not float(value).is_integer():
+    low = -math.inf if given.min is None else given.min
+    high = math.inf if given.max is None else given.max
+    margin = _ROUNDING if isinstance(given, io.Float.Input) else 0
+    if not low - margin <= number <= high + margin:
+        shown = "out of range" if abs(number) >= _TOO_LONG else value
+        return f"{given.id} is {shown}, and must be from {low} to {high}."
+    if isinstance(given, io.Int.Input) and not float(number).is_integer():
         return f"{given.id} is {value}; it has to be a whole number."
     return None
 

@@ -3,11 +3,14 @@
 import asyncio
 import inspect
 
+import numpy as np
 import pytest
 import torch
 from comfy.sd import VAE
 from comfy_api.latest import io
+from comfy_api.latest._io import HiddenHolder
 from paintsundo_pack import comfy_entrypoint
+from paintsundo_pack.nodes import NODES
 from paintsundo_pack.nodes.linked_values import checked
 from paintsundo_pack.paintsundo_models.errors import NotEnoughMemoryError
 
@@ -32,6 +35,59 @@ def nodes():
 def test_what_is_no_number_is_refused_with_the_name_of_the_input(nodes, value, message):
     with pytest.raises(ValueError, match=message):
         nodes["PaintsUndoDDIMSampler"].execute(eta=value)
+
+
+FIELDS = [(node, field) for node in NODES for field in node.define_schema().inputs]
+
+
+@pytest.mark.parametrize(
+    ("node", "field"),
+    [
+        pytest.param(node, field, id=f"{node.__name__}-{field.id}")
+        for node, field in FIELDS
+        if isinstance(field, io.Int.Input | io.Float.Input)
+    ],
+)
+def test_what_the_widget_refuses_is_refused_through_a_link(node, field):
+    """ComfyUI looks at the limits of widgets alone."""
+    kind = int if isinstance(field, io.Int.Input) else float
+    values = [kind(field.min) - 1, kind(field.max) + 1, -(10**400), 10**400]
+    if kind is float:
+        values += [field.min - 0.001, field.max + 0.001]
+    for value in values:
+        said = rf"^{field.id} is (out of range|-?[\d.e+]+), and must be from {field.min} to "
+        with pytest.raises(ValueError, match=said):
+            checked(node).execute(**{field.id: [value] if node.define_schema().is_input_list else value})
+
+
+@pytest.mark.parametrize(
+    ("node", "field"),
+    [
+        pytest.param(node, field, id=f"{node.__name__}-{field.id}")
+        for node, field in FIELDS
+        if isinstance(field, io.Boolean.Input)
+    ],
+)
+@pytest.mark.parametrize("value", [None, "no", "false", {"a": 1}, torch.zeros(3), float("nan"), 2, [True]])
+def test_what_is_neither_on_nor_off_is_refused(node, field, value):
+    with pytest.raises(ValueError, match=f"^{field.id} is neither on nor off: .* came"):
+        checked(node).execute(**{field.id: [value] if node.define_schema().is_input_list else value})
+
+
+def test_numbers_of_other_types_are_taken_as_the_widget_gives_them(nodes):
+    """A node for arithmetic outputs 3.0 for 3, and a node with NumPy outputs its own numbers."""
+    seeds, _ = nodes["PaintsUndoVariants"].execute(seed=[np.int64(7)], count=[2.0], image=None).args
+    assert seeds == [7, 8]
+    assert [type(seed) for seed in seeds] == [int, int]
+    plan = nodes["PaintsUndoPlanSteps"].execute
+    text, _ = plan(count=np.float32(3), spacing="even steps", sketch_share=0).args
+    assert len(text.split(",")) == 3
+    assert plan(count=3, spacing="even steps", sketch_share=0.9 + 1e-9).args[0]
+    arrange = nodes["PaintsUndoArrangeKeyframes"]
+    arrange = type("Running", (arrange,), {"hidden": HiddenHolder("1", {}, {}, None, None, None)})
+    one = torch.ones(1, 64, 64, 3)
+    switches = {"include_finished": 1, "include_canvas": np.False_}
+    assert len(arrange.execute(finished=one, keyframes=one, **switches).args[0]) == 2
 
 
 def test_whole_numbers_texts_and_choices(nodes):
