@@ -33,6 +33,18 @@ from tools.under_comfyui import installation_of_this_run, run_under_comfyui  # n
 from tools.what_is import describe  # noqa: E402
 
 
+def given_text(text: str) -> str:
+    """Refuse an empty text, such as that of a shell's variable that is not set; argparse shows the message."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def given_path(text: str) -> Path:
+    """Parse a path; an empty one would be the current folder."""
+    return Path(given_text(text))
+
+
 def hold_seconds(text: str) -> float:
     """Parse seconds for the hold_last widget of Assemble Video; argparse shows the message if they are invalid."""
     try:
@@ -79,13 +91,14 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "pictures",
         nargs="*",
+        type=given_text,
         metavar="PICTURE",
         help="the finished picture, any size and format; several, or folders with their sub-folders, are painted one after "
         "the other, and what is painted already is skipped",
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=given_path,
         help="the video to write; the format gives the ending, and a name that exists gets a number "
         "(default: output/PICTURE_painting.mp4); of several pictures, the folder of the videos",
     )
@@ -122,7 +135,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=port_number, default=8188, help="port for --serve (default: 8188)")
     parser.add_argument(
         "--what-is",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="say what a video or picture says of how it was made, and do nothing else",
     )
@@ -153,13 +166,14 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long the whole video lasts, at 24 frames a second (default: as its frames need; with --pace, 30)",
     )
-    parser.add_argument("--format", help='such as "mp4 (h264)", "webm (vp9)", "gif"')
+    parser.add_argument("--format", type=given_text, help='such as "mp4 (h264)", "webm (vp9)", "gif"')
 
 
 def add_cluster_options(parser: argparse.ArgumentParser) -> None:
     """Add what is chosen for many machines."""
     parser.add_argument(
         "--cluster",
+        type=given_text,
         metavar="ADDRESS",
         help="paint on the workers of a Ray cluster: its address, auto (the cluster that runs here), or local (all of this machine)",
     )
@@ -206,6 +220,10 @@ def paint(options: argparse.Namespace) -> int:
         return 0
     installation = installation_of_this_run()
     if installation is None:
+        if options.pictures:
+            from tools.batch import check_first
+
+            check_first(ROOT, options)
         return run_under_comfyui(__file__, CLUSTER_PACKAGES if options.cluster else None)
     from tools import batch, downloader, painter, studio
 
@@ -218,7 +236,7 @@ def paint(options: argparse.Namespace) -> int:
         from tools import cluster
 
         return cluster.paint_on_cluster(ROOT, installation, options)
-    if len(options.pictures) > 1 or options.pictures[0].is_dir():
+    if batch.is_many(options):
         return batch.paint_here(ROOT, installation, options)
     options.picture = options.pictures[0]
     painter.paint(ROOT, installation, options)

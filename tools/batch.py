@@ -19,7 +19,7 @@ from .command import FAILED, CommandError
 from .destination import ENDINGS, try_destination
 from .installation import Installation
 from .manifest import MANIFEST, Manifest
-from .painting import Say, check_options
+from .painting import Say, check_numbers, check_options
 from .pictures import PictureError
 from .progress import BatchBars
 from .sources import Source, Sources
@@ -170,6 +170,23 @@ class Batch:
                 f"Results:        {self.output}",
             ]
         )
+
+
+def is_many(options: argparse.Namespace) -> bool:
+    """Return whether the results get a folder, and a manifest."""
+    return bool(options.cluster) or len(options.pictures) > 1 or options.pictures[0].is_dir()
+
+
+def check_first(root: Path, options: argparse.Namespace) -> None:
+    """Check what can be checked without a ComfyUI, which the first run of the command makes for minutes.
+
+    Raises:
+        CommandError: a number or the place of the results cannot be.
+    """
+    with server_errors():
+        check_numbers(options)
+        target = output_folder(options, root) / "x" if is_many(options) else options.output
+        try_destination(argparse.Namespace(output=target), root)
 
 
 def output_folder(options: argparse.Namespace, root: Path) -> Path:

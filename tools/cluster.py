@@ -105,13 +105,14 @@ class Worker:
         with _picture(name, data) as picture:
             studio = self._open()
             given = {by_segment.KEYFRAMES_FILE: keyframes, **files}
+            notes: list[str] = []
             outputs, _ = studio.part(
-                picture, lambda prompt: by_segment.video_part(prompt, list(files)), given
+                picture, lambda prompt: by_segment.video_part(prompt, list(files)), given, notes.append
             )
             folder = picture.parent.with_name("results")
             folder.mkdir()
             painted = studio.collect(outputs, folder)
-            return Outcome(_packed(painted), {"checkpoints": studio.checkpoints}, [])
+            return Outcome(_packed(painted), {"checkpoints": studio.checkpoints}, notes)
 
     def _open(self) -> Studio:
         if self._studio is None:
@@ -335,7 +336,7 @@ def _connection(root: Path, options: argparse.Namespace) -> Iterator[Any]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises Exception itself where it does not start in time
         raise CommandError(
             f"There is no Ray cluster at {options.cluster}: {error}\nStart one with `ray start --head`, or use --cluster local "
             "(docs/cluster.md)."

@@ -191,6 +191,20 @@ def check_options(options: argparse.Namespace) -> None:
     from paintsundo_models.video.pace import PACE_AS_MADE, Timing, check_timing
 
     _chosen_format(list(VIDEO_FORMATS), options)
+    check_numbers(options)
+    seconds = options.duration or (PACED_SECONDS if options.pace is not None else 0.0)
+    try:
+        check_timing(Timing(Fraction(SMOOTH_FPS), PACE_AS_MADE, seconds, hold_last=options.hold or 0.0))
+    except ValueError as error:
+        raise WorkflowError(f"--duration and --hold do not fit: {error}") from error
+
+
+def check_numbers(options: argparse.Namespace) -> None:
+    """Check the options of which Python alone knows what can be.
+
+    Raises:
+        WorkflowError: an option has a value that its node would refuse.
+    """
     if options.operation_steps is not None:
         segment_count(options.operation_steps)
     for name, value, most in (("--steps", options.steps, 1000), ("--seed", options.seed, SEED_MAX)):
@@ -201,11 +215,6 @@ def check_options(options: argparse.Namespace) -> None:
         raise WorkflowError(
             f"--variants {options.variants} counts up from --seed, and {SEED_MAX} is the most."
         )
-    seconds = options.duration or (PACED_SECONDS if options.pace is not None else 0.0)
-    try:
-        check_timing(Timing(Fraction(SMOOTH_FPS), PACE_AS_MADE, seconds, hold_last=options.hold or 0.0))
-    except ValueError as error:
-        raise WorkflowError(f"--duration and --hold do not fit: {error}") from error
 
 
 def _format(workflow: Workflow, options: argparse.Namespace) -> str | None:

@@ -62,18 +62,26 @@ class Sources:
             yield from self._below(folder, "" if self._is_alone else f"{folder.resolve().name}/")
 
     def _below(self, folder: Path, place: str) -> Iterator[Source]:
-        """Yield the pictures of a folder, then those of its sub-folders. Links to folders are not followed: they may be loops."""
+        """Yield the pictures of a folder, then those of its sub-folders. Links to folders are not followed: they may be loops.
+
+        A folder that cannot be read is yielded itself, and fails as a picture that cannot be read.
+        """
         if folder.resolve() == self._left_out:
             return
         files, folders = [], []
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.name)
-                elif os.path.splitext(entry.name)[1].lower() in ENDINGS and entry.is_file():
-                    files.append(entry.name)
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.name)
+                    elif os.path.splitext(entry.name)[1].lower() in ENDINGS and entry.is_file():
+                        files.append(entry.name)
+        except OSError:
+            name = place.removesuffix("/") or folder.name
+            yield Source(folder, name, name)
+            return
         yield from _named((folder / name for name in files), place)
         for name in sorted(folders):
             yield from self._below(folder / name, f"{place}{name}/")

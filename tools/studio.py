@@ -206,7 +206,11 @@ class Studio:
         return self._again_if_ended(lambda: self._paint(image, folder, picture, watch))
 
     def part(
-        self, picture: Path, change: Callable[[Prompt], Prompt], given: Mapping[str, bytes]
+        self,
+        picture: Path,
+        change: Callable[[Prompt], Prompt],
+        given: Mapping[str, bytes],
+        note: Say = lambda text: None,
     ) -> tuple[Json, ComfyServer]:
         """Run a part of the workflow; return its outputs by node id, and the server, which has its files.
 
@@ -214,11 +218,12 @@ class Studio:
             picture: the file.
             change: makes the part from the whole prompt.
             given: files that the part reads in ComfyUI's input folder, by name.
+            note: as in `paint`.
 
         Raises:
             As `paint`.
         """
-        image = load_picture(picture)
+        image = load_picture(picture, note=note)
 
         def work() -> tuple[Json, ComfyServer]:
             server, run = self.start()

@@ -159,6 +159,19 @@ def test_unreadable_file_fails_alone_and_is_tried_again(pictures, tmp_path, monk
     assert paint_due(tmp_path, open_batch(tmp_path, pictures)) == ["a.png"]
 
 
+def test_folder_that_cannot_be_read_fails_alone(pictures, tmp_path, capsys):
+    (pictures / "gone").mkdir()
+    many = open_batch(tmp_path, pictures)
+    names = []
+    for due, _ in many.due():
+        names.append(due.source.name)
+        if len(names) == 1:
+            (pictures / "gone").rmdir()  # its name was read with those of the pictures beside it
+    assert names == ["a.jpg", "a.png", "a.b.png", "b.png", "sub/deep/C.PNG"]
+    assert "gone: FAILED. It cannot be read: No such file or directory." in capsys.readouterr().out
+    assert "Failed:         1" in many.table(60)
+
+
 @pytest.fixture
 def kept(tmp_path):
     """A manifest with results under the key "aa"."""

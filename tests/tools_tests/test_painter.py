@@ -317,6 +317,11 @@ def run_paint(*arguments, **environment):
         (["a.png", "b.png"], "no file or folder a.png"),
         (["--serve", "--port", "0"], "'0' is no port"),
         (["a.png", "--no-such"], "unrecognized arguments: --no-such"),
+        (["a.png", ""], "PICTURE: it is empty"),
+        (["a.png", "--output", ""], "--output: it is empty"),
+        (["a.png", "--format", " "], "--format: it is empty"),
+        (["a.png", "--cluster", ""], "--cluster: it is empty"),
+        (["--what-is", ""], "--what-is: it is empty"),
         (["x.png", "--hold", "-1"], "'-1' is no number of seconds from 0 to 60"),
         (["x.png", "--duration", "0"], "'0' is no number of seconds up to 600"),
         (["x.png", "--pace", "fast"], "invalid choice: 'fast'"),
@@ -335,6 +340,26 @@ def test_paint_wrong_comfyui_path_ends_with_the_reason(tmp_path):
     assert result.returncode == 1
     assert "COMFYUI_PATH" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["--steps", "0"], "--steps is 0. It can be 1 to 1000."),
+        (["--operation-steps", "x"], "is no operation step"),
+        (["--output", "a.png/x.mp4"], "Nothing can be written in"),
+        (["b.png", "--output", "x.mp4"], "Of several pictures it is a folder"),
+        (["--cluster", "auto", "--output", "x.mp4"], "Of several pictures it is a folder"),
+    ],
+)
+def test_paint_what_needs_no_comfyui_is_checked_before_one_is_looked_for_or_made(tmp_path, given, text):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    given = [str(tmp_path / word) if ".png" in word else word for word in given]
+    result = run_paint(tmp_path / "a.png", *given, COMFYUI_PATH=str(tmp_path / "nowhere"))
+    assert result.returncode == 1
+    assert text in result.stderr
+    assert "COMFYUI_PATH" not in result.stderr
 
 
 def test_paint_file_that_is_no_picture_ends_with_the_reason(tmp_path):
