@@ -259,12 +259,21 @@ class Crew:
             self._free.put_nowait(None)
 
 
+def left_out(options: argparse.Namespace) -> str | None:
+    """Return what the options promise and this way of painting does not make, or None."""
+    if options.by == "segment" and options.variants:
+        return "No sheet of the variants' keyframes is made with --by segment; --by picture makes it."
+    return None
+
+
 def paint_on_cluster(root: Path, installation: Installation, options: argparse.Namespace) -> int:
     """Paint all pictures with the workers of a cluster; return the exit code."""
 
     def work(batch: Batch, unfinished: Path) -> None:
         if installation.is_pinned:  # else a worker on this machine would take it for a ComfyUI of the user
             os.environ.pop("COMFYUI_PATH", None)
+        if said := left_out(options):
+            batch.bars.say(said)
         with _connection(root, options) as workers:
             asyncio.run(_paint_due(batch, unfinished, workers(installation), options.by == "segment"))
 

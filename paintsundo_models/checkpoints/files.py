@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import reprlib
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,9 +167,9 @@ def _read_folder(folder: Path) -> Iterator[Source]:
 
 
 def checkpoint_files(path: Path) -> list[Path]:
-    """Return the files of a checkpoint that loading reads: weights, and config.json where there is one."""
+    """Return the files of a checkpoint that loading reads: weights, and the configurations beside them."""
     if not path.is_dir():
-        return [path]
+        return [path, *(beside for beside in [path.with_suffix(CONFIGS_SUFFIX)] if beside.is_file())]
     return [
         file
         for folder in sorted(p for p in path.iterdir() if p.is_dir())
@@ -281,7 +282,7 @@ def check_new_file(file: Path) -> None:
 
     Raises:
         FileExistsError: the file exists; it is not overwritten.
-        ValueError: the file does not end in .safetensors.
+        ValueError: the file does not end in .safetensors, or nothing can be written in its folder.
     """
     if file.suffix != ".safetensors":
         raise ValueError(
@@ -291,6 +292,19 @@ def check_new_file(file: Path) -> None:
         raise FileExistsError(
             f"{file} exists already and is left as it is. Choose another name, or delete it first."
         )
+    nearest = next(folder for folder in file.parents if os.path.lexists(folder))
+    if not os.path.isdir(nearest):
+        raise ValueError(
+            f"{file.name} would lie in the folder {nearest}, and there is a file of that name. Choose another name."
+        )
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"Nothing can be written in {nearest}: {error.strerror or error}. Allow ComfyUI to write there, or choose "
+            "another folder."
+        ) from error
 
 
 def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | None = None) -> None:
@@ -305,7 +319,7 @@ def save_single_file(checkpoint: Checkpoint, file: Path, dtype: torch.dtype | No
     Raises:
         FileExistsError: the file exists; it is not overwritten.
         OSError: the file cannot be written, for example because the disk is full; no partial file remains.
-        ValueError: the file does not end in .safetensors.
+        ValueError: as check_new_file.
     """
     check_new_file(file)
     tensors = {

@@ -67,11 +67,13 @@ def _candidates(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[P
 
 def kind_on_disk(path: Path) -> str | None:
     """Return SINGLE_FRAME, MULTI_FRAME, UNREADABLE, or None for any other model. Reads only the headers of the unet."""
-    headers = [read_header(file) for file in (weight_files(path / "unet") if path.is_dir() else [path])]
+    # os.path.isdir, because Path.is_dir raises an error where a path is too long or its folder is closed.
+    is_folder = os.path.isdir(path)
+    headers = [read_header(file) for file in (weight_files(path / "unet") if is_folder else [path])]
     names = {name for header in headers for name in header.names}
     found = [signature for group in groups_of(names) if (signature := identify_part(group))]
     for signature in found:
-        if signature.part == "unet" and (path.is_dir() or not identify_part(names)):
+        if signature.part == "unet" and (is_folder or not identify_part(names)):
             return signature.kind
     return UNREADABLE if any(not header.is_readable for header in headers) else None
 
@@ -79,9 +81,10 @@ def kind_on_disk(path: Path) -> str | None:
 def trouble_with(path: Path, kind: str) -> str | None:
     """Return why a checkpoint of this kind cannot be loaded, as a sentence without its full stop, or None."""
     parts: set[str] = set()
-    if path.is_dir():
+    is_folder = os.path.isdir(path)
+    if is_folder:
         for folder in sorted(path.iterdir()):
-            files = weight_files(folder) if folder.is_dir() else []
+            files = weight_files(folder) if os.path.isdir(folder) else []
             headers = {file: read_header(file) for file in files}
             names = {name for header in headers.values() for name in header.names}
             found = {part.part for group in groups_of(names) if (part := identify_part(group))}
@@ -102,11 +105,7 @@ def trouble_with(path: Path, kind: str) -> str | None:
     if not missing:
         return None
     # What ComfyUI's Save Model, Save CLIP and Save VAE write can be put together.
-    how = (
-        ""
-        if path.is_dir()
-        else ". Put this file and those of the missing parts into sub-folders of one folder"
-    )
+    how = "" if is_folder else ". Put this file and those of the missing parts into sub-folders of one folder"
     return f"{', '.join(missing)} missing{how}"
 
 

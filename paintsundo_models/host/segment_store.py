@@ -9,6 +9,7 @@ import logging
 import os
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ DEFAULT_LIMIT_MB = 1000
 """About 1400 segments of 384 x 448 pixels."""
 
 _NAME = "samples"
+_UNFINISHED = ".unfinished"
+_WRITTEN_WITHIN_S = 3600
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,8 @@ class SegmentStore:
             or not samples.isfinite().all()
         ):
             log.warning("PaintsUndo: %s is damaged and is made anew.", file)
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
             return None
         with contextlib.suppress(OSError):  # the time of its last use
             os.utime(file)
@@ -71,7 +75,8 @@ class SegmentStore:
                     "PaintsUndo: finished segments are not kept, because others can write to %s.", self.folder
                 )
                 return
-            descriptor, unfinished = tempfile.mkstemp(suffix=".unfinished", dir=self.folder)
+            self._remove_abandoned()
+            descriptor, unfinished = tempfile.mkstemp(suffix=_UNFINISHED, dir=self.folder)
             os.close(descriptor)
             try:
                 save_file({_NAME: samples.detach().cpu().float().contiguous()}, unfinished)
@@ -94,6 +99,13 @@ class SegmentStore:
         if not hasattr(os, "getuid"):  # Windows keeps a user's folders from other users
             return True
         return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+    def _remove_abandoned(self) -> None:
+        """Remove what a process has begun to write and was killed over; writing takes far less than the time."""
+        for file in self.folder.glob(f"*{_UNFINISHED}"):
+            with contextlib.suppress(OSError):
+                if time.time() - file.stat().st_mtime > _WRITTEN_WITHIN_S:
+                    file.unlink()
 
     def _remove_oldest(self) -> None:
         found = []

@@ -108,6 +108,27 @@ def test_pipes_and_loops_never_block_a_list(tmp_path):
     assert all(entry.trouble for entry in found.values())
 
 
+@pytest.mark.skipif(os.name == "nt", reason="paths are limited there when they are made")
+def test_path_that_the_system_refuses_never_breaks_a_list(tmp_path, monkeypatch):
+    """A folder that may not be entered gives such errors too, but not to root."""
+    put = tmp_path / "good.safetensors"
+    save_file({"other": torch.ones(1)}, put)
+    cut(put, 0.5)
+    deep, name = tmp_path, "a" * 200
+    monkeypatch.chdir(tmp_path)
+    while len(str(deep)) + 1 + len(name) < 4090:
+        deep = deep / name
+        os.mkdir(name)
+        os.chdir(name)
+    with open("x" * 220 + ".safetensors", "wb"):  # noqa: PTH123  its whole path is longer than the system allows
+        pass
+    with pytest.raises(OSError, match="too long"):
+        (deep / ("x" * 220 + ".safetensors")).is_dir()
+    found = find_checkpoints([str(tmp_path)], SINGLE_FRAME)
+    assert sorted(map(len, found))[0] == len("good.safetensors")
+    assert len(found) == 2
+
+
 def test_headers_are_read_once_until_a_file_changes(tmp_path, monkeypatch):
     for number in range(20):
         save_file({"other": torch.ones(1)}, tmp_path / f"{number}.safetensors")

@@ -145,6 +145,17 @@ def test_damaged_files_are_made_anew(store):
     assert store.load("b" * 64, samples.shape) is None
 
 
+def test_what_a_killed_process_was_writing_goes_away(store):
+    store.save(KEY, torch.zeros(1))
+    old, new = store.folder / "x.unfinished", store.folder / "y.unfinished"
+    for file in (old, new):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.save("b" * 64, torch.zeros(1))
+    assert not old.exists()
+    assert new.exists(), "another ComfyUI may be writing it now"
+
+
 def test_least_recently_used_go_first(tmp_path):
     samples = torch.rand(1, 4, 16, 2, 2)
     one = SegmentStore(tmp_path / "probe", 10**9)

@@ -1,6 +1,7 @@
 """The nodes around checkpoints, run as the host runs them, on checkpoints in its folders."""
 
 import os
+import re
 import shutil
 
 import folder_paths
@@ -125,6 +126,20 @@ def test_replaced_checkpoint_is_loaded_anew(name, models):
     assert fingerprint() != first
 
 
+@pytest.mark.parametrize("name", list(LOADERS))
+def test_configuration_beside_a_single_file_belongs_to_it(name, models):
+    """It holds the number of heads and the trained sizes, so a model with another one is another model."""
+    SaveCheckpoint.execute(checkpoint=name, weight_dtype="default", filename="one")
+    seen = set()
+    for text in (None, "{}", '{"vae": {}}'):
+        if text is not None:
+            (models / "one.configs.json").write_text(text, encoding="utf-8")
+        seen.add(LOADERS[name].fingerprint_inputs(checkpoint="one.safetensors", weight_dtype="default"))
+    assert len(seen) == 3
+    (models / "one.json").write_text("{}", encoding="utf-8")  # is not read
+    assert LOADERS[name].fingerprint_inputs(checkpoint="one.safetensors", weight_dtype="default") in seen
+
+
 def test_name_saved_on_windows_is_found(models):
     shutil.copytree(models / "single", models / "sub" / "single")
     assert SingleFrameLoader.validate_inputs(checkpoint="sub\\single") is True
@@ -143,6 +158,23 @@ def test_file_name_that_cannot_be_stored_is_refused(models, filename):
     assert "the name of the new file, has" in SaveCheckpoint.validate_inputs(filename=filename)
     with pytest.raises(ValueError, match="the name of the new file, has"):
         SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename=filename)
+
+
+@pytest.mark.parametrize("filename", ["taken.safetensors/x", "taken.safetensors/deep/x", "nowhere/x"])
+def test_file_name_in_a_folder_that_is_none_is_refused_before_the_run(models, filename):
+    SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename="taken")
+    (models / "nowhere").symlink_to(models / "gone", target_is_directory=True)
+    said = "would lie in the folder .*, and there is a file of that name"
+    assert re.search(said, SaveCheckpoint.validate_inputs(filename=filename))
+    with pytest.raises(ValueError, match=said):
+        SaveCheckpoint.execute(checkpoint="single", weight_dtype="fp16", filename=filename)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system has no folder that nobody can write")
+def test_folder_that_cannot_be_written_is_told_before_the_run(models):
+    (models / "closed").symlink_to("/proc/self", target_is_directory=True)
+    said = SaveCheckpoint.validate_inputs(filename="closed/x")
+    assert re.fullmatch(r"Nothing can be written in .*closed: .*choose another folder\.", said)
 
 
 @pytest.mark.parametrize("node", LOADERS.values())

@@ -1,5 +1,6 @@
 """What paint.py --cluster decides and how results travel; the cluster itself is in server_tests/test_cluster.py."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -26,6 +27,14 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_workers_are_one_for_a_gpu_or_for_two_cores(nodes, use_cpu, expected):
     alive = [{"Alive": True, "Resources": resources} for resources in nodes]
     assert cluster.workers_of([*alive, {"Alive": False, "Resources": {"CPU": 64.0}}], use_cpu) == expected
+
+
+def test_what_is_not_made_by_segment_is_told():
+    def said(by, variants):
+        return cluster.left_out(argparse.Namespace(by=by, variants=variants))
+
+    assert "No sheet of the variants" in said("segment", 2)
+    assert [said("picture", 2), said("segment", None), said("picture", None)] == [None] * 3
 
 
 def test_cluster_without_room_is_told():
