@@ -19,7 +19,7 @@ from tools.python_guard import require_python  # noqa: E402
 require_python("evaluate.py")
 
 from tools.installation import Installation  # noqa: E402
-from training.evaluation_command import add_multi, evaluation_parser, run_evaluation  # noqa: E402
+from training.evaluation_command import DEMO, SETTINGS, add_multi, evaluation_parser, run_evaluation  # noqa: E402
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,13 +33,17 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=_positive, default=64, help="pictures for keyframes (default: 64)")
     parser.add_argument("--segments", type=_positive, default=64, help="segments (default: 64)")
     parser.add_argument(
-        "--steps", type=_positive, help="sampling steps of both models (default: the nodes' own, 50)"
+        "--settings",
+        choices=list(SETTINGS),
+        default=DEMO,
+        help="demo: those of the demo's workflow (default); nodes: the nodes' defaults; fast: the fast workflow's",
     )
+    parser.add_argument("--steps", type=_positive, help="sampling steps of both models, in place of theirs")
     parser.add_argument(
-        "--fast",
+        "--compared",
         type=int,
         default=7,
-        help="how many of both are also made as the fast workflow does (default: 7; 0: none)",
+        help="how many of both are also made with each of the other settings (default: 7; 0: none)",
     )
     parser.add_argument(
         "--save-results", type=Path, help="JSON file for the scores of each picture and segment"
@@ -56,7 +60,7 @@ def _positive(text: str) -> int:
 def command_line(options: argparse.Namespace) -> str:
     """Return the command that repeats this measurement."""
     words, defaults = ["python", "training/evaluate.py"], arguments([])
-    for name in ("single", "multi", "pictures", "segments", "steps", "fast"):
+    for name in ("single", "multi", "pictures", "segments", "settings", "steps", "compared"):
         value = getattr(options, name)
         if value != getattr(defaults, name):
             words += [f"--{name}", str(value)]

@@ -6,6 +6,7 @@ module needs NumPy only.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from operator import lt
 
 import numpy as np
@@ -137,21 +138,21 @@ class SegmentScores:
 
 @dataclass(frozen=True)
 class Deviation:
-    """Comparison of the same pictures made with the default settings and with those of the fast workflow.
+    """Comparison of the same pictures made with the settings that are measured and with other ones.
 
     Attributes:
         psnr: mean PSNR between the two.
-        error: the default settings' pictures against the true states.
-        fast_error: the fast settings' pictures against the true states.
-        seconds: time with the default settings.
-        fast_seconds: time with the fast settings.
+        error: the measured settings' pictures against the true states.
+        other_error: the other settings' pictures against the true states.
+        seconds: time with the measured settings.
+        other_seconds: time with the other settings.
     """
 
     psnr: float
     error: float
-    fast_error: float
+    other_error: float
     seconds: float
-    fast_seconds: float
+    other_seconds: float
 
 
 @dataclass(frozen=True)
@@ -204,23 +205,23 @@ def score_segment(
 
 
 def score_deviation(
-    exact: np.ndarray, fast: np.ndarray, truth: np.ndarray, seconds: float, fast_seconds: float
+    measured: np.ndarray, other: np.ndarray, truth: np.ndarray, seconds: float, other_seconds: float
 ) -> Deviation:
     """Compare the pictures that two settings make from the same input.
 
     Args:
-        exact: pictures made with the default settings.
-        fast: pictures made with the fast settings.
+        measured: pictures made with the settings that are measured.
+        other: pictures made with the other settings.
         truth: true states; all three have one shape.
-        seconds: time that the default settings took.
-        fast_seconds: time that the fast settings took.
+        seconds: time that the measured settings took.
+        other_seconds: time that the other settings took.
     """
     return Deviation(
-        psnr=mean(psnr(one, other) for one, other in zip(exact, fast, strict=True)),
-        error=difference(unit(exact), unit(truth)),
-        fast_error=difference(unit(fast), unit(truth)),
+        psnr=mean(starmap(psnr, zip(measured, other, strict=True))),
+        error=difference(unit(measured), unit(truth)),
+        other_error=difference(unit(other), unit(truth)),
         seconds=seconds,
-        fast_seconds=fast_seconds,
+        other_seconds=other_seconds,
     )
 
 
@@ -361,22 +362,23 @@ def pair_table(scores: Sequence[SegmentScores]) -> str:
     return table(head, rows)
 
 
-def deviation_table(groups: Mapping[str, Sequence[Deviation]]) -> str:
-    """Return a Markdown table of the differences that the fast settings make, with a line for each group."""
+def deviation_table(groups: Mapping[tuple[str, str], Sequence[Deviation]]) -> str:
+    """Return a Markdown table of the differences that other settings make, with a line for each (what, settings)."""
     rows = []
-    for name, group in groups.items():
+    for (what, settings), group in groups.items():
         psnrs = [deviation.psnr for deviation in group]
-        share = sum(deviation.fast_seconds for deviation in group) / sum(d.seconds for d in group)
+        share = sum(d.other_seconds for d in group) / sum(d.seconds for d in group)
         rows.append(
             (
-                f"{len(group)} {name}",
+                f"{len(group)} {what}",
+                settings,
                 f"{mean(psnrs):.2f} dB (lowest {min(psnrs):.2f})",
                 f"{mean(deviation.error for deviation in group):.4f}",
-                f"{mean(deviation.fast_error for deviation in group):.4f}",
+                f"{mean(deviation.other_error for deviation in group):.4f}",
                 f"{share:.2f}",
             )
         )
-    head = ("What", "Against the default's", "Default's error", "Fast one's error", "Time, default = 1")
+    head = ("What", "Settings", "Against the page's", "Page's error", "Their error", "Time, page's = 1")
     return table(head, rows)
 
 

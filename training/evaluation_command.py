@@ -6,9 +6,18 @@ from pathlib import Path
 
 from paintsundo_models.constants import DEMO_NAME
 from tools.installation import Installation
+from tools.painting import DEMO_WORKFLOW, FAST_WORKFLOW
 from tools.under_comfyui import prepare, run_command_under_comfyui
 
 ROOT = Path(__file__).resolve().parent.parent
+
+DEMO, NODES, FAST = "demo", "nodes", "fast"
+SETTINGS = {
+    DEMO: (DEMO_WORKFLOW, "those of the demo's workflow"),
+    NODES: (None, "the nodes' defaults"),
+    FAST: (FAST_WORKFLOW, "those of the fast workflow"),
+}
+"""What is measured or compared: the workflow whose settings are taken, and its name on the page."""
 
 
 def evaluation_parser(

@@ -35,10 +35,10 @@ class Results:
         keyframe_pictures: the keyframes of each picture.
         segments: scores of each segment.
         segment_pictures: the frames of each segment.
-        deviations: comparisons with the fast workflow's settings, of keyframes and of segments.
+        deviations: comparisons with other settings, by what is compared and the name of the settings.
         command: the command that measures this.
         checkpoints: names of the single-frame and of the multi-frame checkpoint.
-        sampling: the number of sampling steps, in words.
+        sampling: the settings and the number of sampling steps, in words.
         resized: sizes of results that had to be scaled to the true states' size, in words.
     """
 
@@ -46,7 +46,7 @@ class Results:
     keyframe_pictures: list[Compared]
     segments: list[ev.SegmentScores]
     segment_pictures: list[Compared]
-    deviations: dict[str, list[ev.Deviation]]
+    deviations: dict[tuple[str, str], list[ev.Deviation]]
     command: str
     checkpoints: tuple[str, str]
     sampling: str
@@ -68,8 +68,9 @@ class Results:
             "keyframe_steps": ev.KEYFRAME_STEPS,
             "keyframes": [asdict(score) for score in self.keyframes],
             "segments": [asdict(score) for score in self.segments],
-            "fast": {
-                name: [asdict(deviation) for deviation in group] for name, group in self.deviations.items()
+            "compared": {
+                ", ".join(name): [asdict(deviation) for deviation in group]
+                for name, group in self.deviations.items()
             },
         }
         return json.dumps(content, indent=1) + "\n"
@@ -111,7 +112,7 @@ Two more pages measure [videos at the size of the picture](full_size.md) and [ho
 
 ## How it is measured
 
-The command starts a ComfyUI with the pack on the CPU, uploads pictures, runs the nodes, and compares the pictures that Save Image writes. All widgets keep their defaults ({results.sampling}; no prompt for the keyframes). Width and height are 0, so that the nodes choose among the sizes that the checkpoint was trained on.{scaled}
+The command starts a ComfyUI with the pack on the CPU, uploads pictures, runs the nodes, and compares the pictures that Save Image writes. The settings are {results.sampling}, without a prompt for the keyframes. Width and height are 0, so that the nodes choose among the sizes that the checkpoint was trained on.{scaled}
 
 A program draws the pictures, stroke by stroke, so the true state at each operation step is known. Seed 0 draws the first one, seed 1 the second, and so on; the training begins at `first_seed` in `training/demo.json`. The pictures look like those of the training, so these figures do not say how well the demo paints other pictures.
 
@@ -135,16 +136,16 @@ The pictures with the lowest, the median and the highest error (mean of the step
 ![True states above, frames below, of three segments](pictures/demo_segments.png)
 
 The segments that did best, at the median, and worst against the cross-fade (their error minus the cross-fade's).
-{_fast_section(results)}"""
+{_comparison(results)}"""
 
 
-def _fast_section(results: Results) -> str:
+def _comparison(results: Results) -> str:
     if not all(results.deviations.values()):
         return ""
     return f"""
-## What the fast workflow costs
+## Against other settings
 
-The first pictures and segments were made again with the settings of `5 Faster and a little rougher`. The table has the mean PSNR between both results, the mean absolute error of each against the true states (nothing blurred), and the time of sampling, decoding and saving, measured once.
+The first pictures and segments were made again with other settings. The table has the mean PSNR between both results, the mean absolute error of each against the true states (nothing blurred), and the time of sampling, decoding and saving, measured once. [speed.md](speed.md) has more settings on more pictures.
 
 {ev.deviation_table(results.deviations)}
 """

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from tools.comfy_client import ComfyClient, Json, Prompt
 from tools.command import CommandError
 from tools.installation import Installation
 from tools.painting import (
-    FAST_WORKFLOW,
     INTERPOLATE,
     KEYFRAMES,
     MULTI_LOADER,
@@ -31,12 +30,13 @@ from tools.studio import make_server, server_errors
 from tools.workflow import Workflow, widgets_of
 
 from .evaluation import KEYFRAME_STEPS, Deviation, score_deviation, score_keyframes, score_segment
+from .evaluation_command import SETTINGS
 from .evaluation_page import Compared, Results
 from .segments import default_segments, segment_steps
 from .sequences import ProceduralSequences, SequenceSource
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = ROOT / "training" / "demo.json"
+TRAINING = ROOT / "training" / "demo.json"
 HELD_OUT_SEED = 0
 LOAD, SAVE, GUIDANCE = "LoadImage", "SaveImage", "PaintsUndoGuidance"
 
@@ -106,28 +106,28 @@ class Evaluator:
             prompt["guide"] = self.node(GUIDANCE, model=["load", 0], **sampling.guidance)
         return self.compare("segments", prompt, truth)
 
-    def exact(self, steps: int | None) -> Sampling:
-        """Return the nodes' defaults, with another number of sampling steps where one is given."""
+    def settings(self, name: str, steps: int | None = None) -> Sampling:
+        """Return the settings of this name, with another number of sampling steps where one is given."""
+        path, _ = SETTINGS[name]
+        sampling = Sampling() if path is None else self._of_workflow(path)
         changes = {} if steps is None else {"steps": steps}
-        return Sampling(changes, changes)
+        return replace(sampling, keyframes=sampling.keyframes | changes, segments=sampling.segments | changes)
 
-    def fast(self) -> Sampling:
-        """Return the settings of the fast workflow."""
-        workflow = Workflow.load(ROOT / FAST_WORKFLOW, self.object_info)
+    def _of_workflow(self, path: Path) -> Sampling:
+        workflow = Workflow.load(ROOT / path, self.object_info)
         names = ("steps", "cfg", "sampler_name", "scheduler")
-        keyframes, segments = (
-            {name: workflow.widget(kind, name) for name in names} for kind in (KEYFRAMES, INTERPOLATE)
-        )
-        guidance = {w.name: workflow.widget(GUIDANCE, w.name) for w in widgets_of(self.object_info[GUIDANCE])}
-        return Sampling(keyframes, segments, guidance)
+        keyframes = {name: workflow.widget(KEYFRAMES, name) for name in names}
+        segments = {name: workflow.widget(INTERPOLATE, name) for name in (*names, "fade_below")}
+        if not workflow.nodes_of_type(GUIDANCE):
+            return Sampling(keyframes, segments)
+        widgets = widgets_of(self.object_info[GUIDANCE])
+        return Sampling(keyframes, segments, {w.name: workflow.widget(GUIDANCE, w.name) for w in widgets})
 
-    def in_words(self, sampling: Sampling, steps: int | None) -> str:
-        """Say how many sampling steps both nodes take, as the page needs it."""
-        if steps is not None:
-            return f"except for {steps} sampling steps"
+    def in_words(self, name: str, sampling: Sampling) -> str:
+        """Name the settings and say how many sampling steps both nodes take, as the page needs it."""
         made = (self.node(KEYFRAMES, **sampling.keyframes), self.node(INTERPOLATE, **sampling.segments))
         keyframes, segments = (node["inputs"]["steps"] for node in made)
-        return f"{keyframes} sampling steps for keyframes, {segments} for segments"
+        return f"{SETTINGS[name][1]} ({keyframes} sampling steps for keyframes, {segments} for segments)"
 
     def node(self, node_type: str, **inputs: object) -> Json:
         """Return a node of a prompt, with the server's defaults for the widgets that are not given."""
@@ -165,7 +165,7 @@ def held_out_pictures(count: int = 0) -> ProceduralSequences:
     Raises:
         ValueError: there are fewer than `count`.
     """
-    settings = json.loads(SETTINGS.read_text(encoding="utf-8"))
+    settings = json.loads(TRAINING.read_text(encoding="utf-8"))
     available = settings["first_seed"] - HELD_OUT_SEED
     if count > available:
         raise ValueError(f"There are {available} held-out pictures, and {count} are asked for.")
@@ -213,33 +213,34 @@ def evaluate(installation: Installation, options: argparse.Namespace, command: s
 def _measure(
     evaluator: Evaluator, source: SequenceSource, options: argparse.Namespace, command: str
 ) -> Results:
+    sampling = evaluator.settings(options.settings, options.steps)
+    others = {name: evaluator.settings(name) for name in SETTINGS if name != options.settings}
     keyframes, keyframe_pictures = [], []
     segments, segment_pictures = [], []
-    deviations: dict[str, list[Deviation]] = {"pictures' keyframes": [], "segments": []}
-    exact, fast = evaluator.exact(options.steps), evaluator.fast()
+    deviations: dict[tuple[str, str], list[Deviation]] = {}
 
     def make(kind: str, compare: Callable[[Sampling], Compared], index: int) -> Compared:
-        """Make pictures with the default settings, and the first few of a kind with the fast settings too."""
-        compared, seconds = _timed(compare, exact)
-        if index < options.fast:
-            quick, quick_seconds = _timed(compare, fast)
-            deviations[kind].append(
-                score_deviation(compared.predicted, quick.predicted, compared.truth, seconds, quick_seconds)
+        """Make pictures with the settings that are measured, and the first few of a kind with the other ones too."""
+        compared, seconds = _timed(compare, sampling)
+        for name, other in others.items() if index < options.compared else ():
+            made, other_seconds = _timed(compare, other)
+            deviation = score_deviation(
+                compared.predicted, made.predicted, compared.truth, seconds, other_seconds
             )
+            deviations.setdefault((kind, SETTINGS[name][1]), []).append(deviation)
         bar.update()
         return compared
 
-    of_keyframes, of_segments = deviations
     with tqdm(total=options.pictures + options.segments, desc="keyframes", unit="run") as bar:
         for index in range(options.pictures):
             truth = source.states(index, KEYFRAME_STEPS)
-            compared = make(of_keyframes, partial(evaluator.keyframes, index, truth), index)
+            compared = make("pictures' keyframes", partial(evaluator.keyframes, index, truth), index)
             keyframe_pictures.append(compared)
             keyframes.append(score_keyframes(index, compared.predicted, truth))
         bar.set_description("segments")
         for index, pair in enumerate(pairs_of_segments(options.segments)):
             truth = source.states(index, segment_steps(*pair))
-            compared = make(of_segments, partial(evaluator.segment, index, pair, truth), index)
+            compared = make("segments", partial(evaluator.segment, index, pair, truth), index)
             segment_pictures.append(compared)
             segments.append(score_segment(index, pair, compared.predicted, truth))
     return Results(
@@ -250,7 +251,7 @@ def _measure(
         deviations=deviations,
         command=command,
         checkpoints=(options.single, options.multi),
-        sampling=evaluator.in_words(exact, options.steps),
+        sampling=evaluator.in_words(options.settings, sampling),
         resized=tuple(evaluator.resized),
     )
 

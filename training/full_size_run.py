@@ -18,6 +18,7 @@ from tools.comfy_client import Prompt
 from tools.installation import Installation
 from tools.painting import INTERPOLATE, KEYFRAMES, MULTI_LOADER, SINGLE_LOADER
 
+from .evaluation_command import FAST
 from .evaluation_run import GUIDANCE, HELD_OUT_SEED, SAVE, Evaluator, evaluation_server
 from .full_size_scores import Made, Results, last_step
 from .scenes import Painting
@@ -51,7 +52,7 @@ class FullSizeMaker:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        self.sampling = evaluator.fast()
+        self.sampling = evaluator.settings(FAST)
 
     def keyframes(self, index: int) -> Made:
         """Return the demo's keyframes of a picture at KEYFRAME_STEPS."""

@@ -222,13 +222,13 @@ def test_cases_for_the_sheet_are_best_typical_and_worst():
     assert [place for _, place in ev.chosen_cases([0.3])] == [0]
 
 
-def test_deviation_of_fast_settings_from_the_default_ones():
-    exact, fast, truth = flat(100, 100), flat(151, 151), flat(100, 202)
-    deviation = ev.score_deviation(exact, fast, truth, seconds=4.0, fast_seconds=1.0)
+def test_deviation_of_other_settings():
+    measured, other, truth = flat(100, 100), flat(151, 151), flat(100, 202)
+    deviation = ev.score_deviation(measured, other, truth, seconds=4.0, other_seconds=1.0)
     assert deviation.psnr == pytest.approx(-20 * np.log10(0.2))
     assert deviation.error == pytest.approx(0.2)
-    assert deviation.fast_error == pytest.approx(0.2)
-    same = ev.score_deviation(exact, exact, exact, seconds=2.0, fast_seconds=2.0)
-    assert (same.psnr, same.error, same.fast_error) == (ev.PSNR_MOST, 0, 0)
-    line = ev.deviation_table({"segments": [deviation, same]}).splitlines()[2]
-    assert line == "| 2 segments | 26.99 dB (lowest 13.98) | 0.1000 | 0.1000 | 0.50 |"
+    assert deviation.other_error == pytest.approx(0.2)
+    same = ev.score_deviation(measured, measured, measured, seconds=2.0, other_seconds=2.0)
+    assert (same.psnr, same.error, same.other_error) == (ev.PSNR_MOST, 0, 0)
+    line = ev.deviation_table({("segments", "fast"): [deviation, same]}).splitlines()[2]
+    assert line == "| 2 segments | fast | 26.99 dB (lowest 13.98) | 0.1000 | 0.1000 | 0.50 |"
