@@ -2,8 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ..paintsundo_models.operation_steps import read_operation_steps
-from ..paintsundo_models.pictures.own_keyframes import merge_keyframes
+from ..paintsundo_models.pictures.own_keyframes import different_steps, merge_keyframes
 from .previews import box_of, cut_shown
 
 DEFAULT_OWN_STEP = "800"
@@ -61,7 +60,7 @@ class MergeKeyframes(io.ComfyNode):
         # None: the input is linked, and its value is known only when the node runs.
         try:
             if own_operation_steps is not None:
-                read_operation_steps(own_operation_steps)
+                different_steps(own_operation_steps, "own_keyframes")
         except ValueError as error:
             return str(error)
         return True

@@ -4,17 +4,19 @@ from comfy_api.latest import io
 
 from ..paintsundo_models import segments
 from ..paintsundo_models.constants import DEFAULT_GUIDANCE_RESCALE, DEFAULT_SEGMENT_STEPS
-from ..paintsundo_models.host.model_options import with_guidance, with_temporal_window
+from ..paintsundo_models.host.model_options import check_interval, with_guidance, with_temporal_window
 from ..paintsundo_models.multi_frame.windows import TEMPORAL_WINDOWS
 from .choices import Choice, require_choice
+from .early_checks import not_made_yet
 
 CATEGORY = "PaintsUndo/interpolation"
 
 
-def model_input() -> io.Model.Input:
-    """Make the input for the MODEL of the multi-frame loader."""
+def model_input(lazy: bool = False) -> io.Model.Input:
+    """Make the input for the MODEL of the multi-frame loader; lazy: it waits until the widgets are checked."""
     return io.Model.Input(
         "model",
+        lazy=lazy,
         tooltip="MODEL of the PaintsUndo Multi-Frame Loader, directly or through nodes that change a MODEL.",
     )
 
@@ -63,7 +65,7 @@ class TrailingScheduler(io.ComfyNode):
             category=CATEGORY,
             description="The original program's schedule: evenly spaced steps that begin at pure noise. Works with every sampler.",
             inputs=[
-                model_input(),
+                model_input(lazy=True),
                 io.Int.Input(
                     "steps",
                     default=DEFAULT_SEGMENT_STEPS,
@@ -85,6 +87,12 @@ class TrailingScheduler(io.ComfyNode):
         )
 
     @classmethod
+    def check_lazy_status(cls, steps: int, denoise: float, **others: object) -> list[str]:
+        """Check what would fail when the model is there, and ask for it."""
+        segments.check_schedule(steps, denoise)
+        return not_made_yet(others)
+
+    @classmethod
     def execute(cls, model: io.Model.Type, steps: int, denoise: float) -> io.NodeOutput:
         return io.NodeOutput(segments.trailing_sigmas(model, steps, denoise))
 
@@ -104,7 +112,7 @@ class Guidance(io.ComfyNode):
             description="Changes how guidance (cfg) acts on the multi-frame model: how strongly it raises the contrast, and during which "
             "steps it is on.",
             inputs=[
-                model_input(),
+                model_input(lazy=True),
                 share(
                     "rescale",
                     DEFAULT_GUIDANCE_RESCALE,
@@ -126,6 +134,12 @@ class Guidance(io.ComfyNode):
             ],
             outputs=[io.Model.Output(display_name="MODEL", tooltip="The same model with this guidance.")],
         )
+
+    @classmethod
+    def check_lazy_status(cls, start: float, end: float, **others: object) -> list[str]:
+        """Check what would fail when the model is there, and ask for it."""
+        check_interval(start, end)
+        return not_made_yet(others)
 
     @classmethod
     def execute(cls, model: io.Model.Type, rescale: float, start: float, end: float) -> io.NodeOutput:

@@ -131,8 +131,18 @@ def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise
         ValueError: the MODEL is not the multi-frame one, or steps / denoise is not in 1 to 1000.
     """
     sampling = multi_frame_sampling(model)
+    whole = check_schedule(steps, denoise)
+    return sampling.trailing_sigmas(whole)[-(steps + 1) :] if denoise > 0 else torch.zeros(0)
+
+
+def check_schedule(steps: int, denoise: float) -> int:
+    """Return the steps of the whole schedule, of which `steps` are taken; 0 where denoise takes none.
+
+    Raises:
+        ValueError: steps / denoise is not in 1 to 1000.
+    """
     if denoise <= 0:
-        return torch.zeros(0)
+        return 0
     whole = int(steps / denoise)
     if steps <= NUM_TIMESTEPS < whole:
         smallest = math.ceil(100 * steps / NUM_TIMESTEPS) / 100  # rounded up to the widget's step of 0.01
@@ -140,7 +150,7 @@ def trailing_sigmas(model: comfy.model_patcher.ModelPatcher, steps: int, denoise
             f"With steps {steps} and denoise {denoise:g} the whole schedule would have {whole} steps, and the most is "
             f"{NUM_TIMESTEPS}. The smallest denoise for {steps} steps is {smallest:g}; raise denoise or lower steps."
         )
-    return sampling.trailing_sigmas(whole)[-(steps + 1) :]
+    return whole
 
 
 def ddim_sampler(eta: float = 1.0) -> comfy.samplers.KSAMPLER:

@@ -53,6 +53,18 @@ def with_temporal_window(
     return model
 
 
+def check_interval(start: float, end: float) -> None:
+    """Check the shares of the sampling at which guidance goes on and off.
+
+    Raises:
+        ValueError: start is past end.
+    """
+    if start > end:
+        raise ValueError(
+            f"Guidance starts at {start:g} and ends at {end:g}; the start must not be past the end."
+        )
+
+
 def with_guidance(
     model: comfy.model_patcher.ModelPatcher, rescale: float, start: float, end: float
 ) -> comfy.model_patcher.ModelPatcher:
@@ -67,10 +79,7 @@ def with_guidance(
     Raises:
         ValueError: start is past end, or the MODEL is not the multi-frame one.
     """
-    if start > end:
-        raise ValueError(
-            f"Guidance starts at {start:g} and ends at {end:g}; the start must not be past the end."
-        )
+    check_interval(start, end)
     model = model.clone()
     sampling = multi_frame_sampling(model)
     options: dict = model.model_options

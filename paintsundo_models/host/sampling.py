@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import comfy.model_patcher
@@ -81,6 +82,18 @@ def require_finite(result: Tensor, where: str) -> Tensor:
             "happens with every type, the file of that part is damaged: download it again."
         )
     return result
+
+
+def finite_output(process: Callable[[Tensor], Tensor], where: str) -> Callable[[Tensor], Tensor]:
+    """Return a VAE's `process_output` with a check before it, also where ComfyUI's own nodes decode.
+
+    Behind it, infinite numbers would be white, and those that are none black in every saved file.
+
+    Args:
+        process: turns what the network gives into pictures.
+        where: see require_finite.
+    """
+    return lambda image: process(require_finite(image, where))
 
 
 def scheduled_sigmas(

@@ -23,6 +23,7 @@ from ..checkpoints.parts import SINGLE_FRAME_LOADER
 from ..schedule import SINGLE_FRAME_BETAS
 from .merging import check_merged_weights
 from .patchers import build_diffusion_model, shapes_of
+from .sampling import finite_output
 from .saving import SavedAsReleased
 from .text import check_prompt_width
 
@@ -134,5 +135,7 @@ def load_image_vae(
     # Check here, because ComfyUI only logs which tensors are missing.
     check_tensors("vae", path, shapes_of(skeleton.state_dict()), shapes_of(renamed))
     vae = comfy.sd.VAE(sd=renamed, config={"params": config}, dtype=dtype)
+    where = "while the single-frame VAE was decoding, or in the latent before"
+    setattr(vae, "process_output", finite_output(vae.process_output, where))  # noqa: B010  its type names the parameter
     setattr(vae, TRAINED_SIZES, trained_sizes)
     return vae

@@ -17,6 +17,7 @@ from ..multi_frame.vae import KEY_RENAMES, VideoAutoencoder, VideoVAEParams
 from ..pictures.resizing import resize_and_center_crop
 from .out_of_memory import IN_TILES, OTHER_REMEDIES, Stage, in_groups, without_tiles
 from .patchers import archive_dtypes, load_strictly, make_patcher
+from .sampling import finite_output
 
 PIXELS_PER_LATENT = 8
 
@@ -70,7 +71,10 @@ class VideoVAE(comfy.sd.VAE):
         self.downscale_index_formula = self.upscale_index_formula = (1, ratio, ratio)
         self.process_input = lambda image: image * 2 - 1
         # In place: newer hosts ignore what this returns.
-        self.process_output = lambda image: image.add_(1).div_(2).clamp_(0, 1)
+        self.process_output = finite_output(
+            lambda image: image.add_(1).div_(2).clamp_(0, 1),
+            "while the video VAE was decoding, or in the latent before",
+        )
         self.memory_used_encode = memory_used_encode
         self.memory_used_decode = memory_used_decode
         self.working_dtypes = [torch.float16, torch.bfloat16, torch.float32]

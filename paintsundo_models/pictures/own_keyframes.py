@@ -8,6 +8,25 @@ from .inputs import composite_on_white
 from .resizing import resize_and_center_crop
 
 
+def different_steps(operation_steps: str, name: str) -> list[int]:
+    """Return the operation steps in a text, in its order.
+
+    Args:
+        operation_steps: whole numbers from 0 to 999.
+        name: of the input with the pictures, for the message.
+
+    Raises:
+        ValueError: a step is there twice, or it is no operation step.
+    """
+    steps = read_operation_steps(operation_steps)
+    twice = sorted({step for step in steps if steps.count(step) > 1})
+    if twice:
+        raise ValueError(
+            f"Two pictures of {name} have the operation step {twice[0]}. Give every picture a step of its own."
+        )
+    return steps
+
+
 def steps_of(pictures: Tensor, operation_steps: str, name: str) -> list[int]:
     """Return the operation step of each picture, in the order of the pictures.
 
@@ -19,16 +38,11 @@ def steps_of(pictures: Tensor, operation_steps: str, name: str) -> list[int]:
     Raises:
         ValueError: there are more or fewer steps than pictures, a step is there twice, or it is no operation step.
     """
-    steps = read_operation_steps(operation_steps)
+    steps = different_steps(operation_steps, name)
     if len(steps) != len(pictures):
         raise ValueError(
             f"{name} has {len(pictures)} pictures, and its operation steps are {len(steps)} ({operation_steps.strip()}). "
             "Write one step for each picture, in the order of the pictures."
-        )
-    twice = sorted({step for step in steps if steps.count(step) > 1})
-    if twice:
-        raise ValueError(
-            f"Two pictures of {name} have the operation step {twice[0]}. Give every picture a step of its own."
         )
     return steps
 

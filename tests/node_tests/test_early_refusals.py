@@ -7,6 +7,7 @@ import pytest
 from comfy_api.latest._io import HiddenHolder
 from paintsundo_pack.nodes import NODES
 from paintsundo_pack.nodes.assemble_video import AssembleVideo
+from paintsundo_pack.nodes.multi_frame_sampling import Guidance, TrailingScheduler
 from paintsundo_pack.nodes.predict_keyframes import KeyframeConditioning, PredictKeyframe, PredictKeyframes
 
 import nodes
@@ -60,6 +61,25 @@ def test_what_the_host_cannot_check_is_checked_before_the_models_are_loaded(node
     assert node.check_lazy_status(**given) == ["model"]
     with pytest.raises(ValueError, match=said):
         node.check_lazy_status(**{**given, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("node", "good", "wrong", "said"),
+    [
+        (TrailingScheduler, {"steps": 50, "denoise": 0.05}, {"denoise": 0.04}, "would have 1250 steps"),
+        (
+            Guidance,
+            {"rescale": 0.7, "start": 0.2, "end": 0.2},
+            {"end": 0.1},
+            "start must not be past the end",
+        ),
+    ],
+)
+def test_widgets_that_do_not_fit_are_refused_before_the_model_is_loaded(node, good, wrong, said):
+    assert node.check_lazy_status(**good, model=None) == ["model"]
+    assert node.check_lazy_status(**good, model="made already") == []
+    with pytest.raises(ValueError, match=said):
+        node.check_lazy_status(**{**good, **wrong}, model=None)
 
 
 TIMES = {"fps": 12.0, "duration": 5.0, "pace": "equal change", "loop": "once", "hold_first": 0.0}

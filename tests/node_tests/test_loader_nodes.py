@@ -127,6 +127,21 @@ def test_replaced_checkpoint_is_loaded_anew(name, models):
 
 
 @pytest.mark.parametrize("name", list(LOADERS))
+def test_what_is_not_read_reloads_nothing(name, models):
+    def fingerprint():
+        return LOADERS[name].fingerprint_inputs(checkpoint=name, weight_dtype="default")
+
+    first = fingerprint()
+    for folder in (models / name, models / name / "vae"):
+        for other in (".DS_Store", "Thumbs.db", "._model.safetensors", "readme.txt"):
+            (folder / other).write_bytes(b"x")
+        (folder / "dead link").symlink_to(models / "gone")
+    (models / name / "samples").mkdir()
+    assert LOADERS[name].validate_inputs(checkpoint=name) is True
+    assert fingerprint() == first
+
+
+@pytest.mark.parametrize("name", list(LOADERS))
 def test_configuration_beside_a_single_file_belongs_to_it(name, models):
     """It holds the number of heads and the trained sizes, so a model with another one is another model."""
     SaveCheckpoint.execute(checkpoint=name, weight_dtype="default", filename="one")

@@ -14,9 +14,17 @@ from paintsundo_pack.paintsundo_models.errors import OverflowedNumbersError
 from paintsundo_pack.paintsundo_models.host.objects import MultiFrameObjects, Prompts, SingleFrameObjects
 from paintsundo_pack.paintsundo_models.host.sampling import SamplerSettings, encode_prompt
 
+import nodes
+
 GOOD = torch.rand(2, 64, 64, 3)
 ONE = GOOD[:1]
 ARRANGE = {"include_finished": True, "include_canvas": True}
+
+
+TILES = {
+    "VAEDecode": {},
+    "VAEDecodeTiled": {"tile_size": 64, "overlap": 16, "temporal_size": 64, "temporal_overlap": 8},
+}
 
 
 def run(node, **inputs):
@@ -87,6 +95,20 @@ def single(seeded_checkpoints):
 @pytest.fixture(scope="module")
 def multi(seeded_checkpoints):
     return loading.load_multi_frame(seeded_checkpoints["multi_frame"], "fp32")
+
+
+@pytest.mark.parametrize("decoder", ["VAEDecode", "VAEDecodeTiled"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@torch.inference_mode()
+def test_comfyuis_own_nodes_decode_no_black_frame(single, multi, decoder, value):
+    for vae, shape in ((single.vae, (1, 4, 8, 8)), (multi.vae, (1, 4, 16, 8, 8))):
+        latent = torch.zeros(shape)
+        node = nodes.NODE_CLASS_MAPPINGS[decoder]()
+        (pictures,) = node.decode(vae=vae, samples={"samples": latent}, **TILES[decoder])
+        assert pictures.isfinite().all()
+        latent[..., 3, 3] = value
+        with pytest.raises(OverflowedNumbersError, match="VAE was decoding, or in the latent before: "):
+            node.decode(vae=vae, samples={"samples": latent}, **TILES[decoder])
 
 
 def spoil(module):

@@ -60,5 +60,7 @@ def test_steps_that_do_not_fit_are_refused(steps, own_steps, message):
 
 def test_node_refuses_a_step_out_of_range_at_run_and_leaves_a_linked_one():
     assert "is no operation step" in MergeKeyframes.validate_inputs(own_operation_steps="1200")
+    twice = MergeKeyframes.validate_inputs(own_operation_steps="800, 400, 0800")
+    assert "Two pictures of own_keyframes have the operation step 800" in twice
     assert MergeKeyframes.validate_inputs(own_operation_steps="800, 400") is True
     assert MergeKeyframes.validate_inputs(own_operation_steps=None) is True

@@ -183,6 +183,7 @@ AT_INPUT = [
     (("one",), "one", {"sampler_name": "res_2s"}, "Choose one of these: euler, "),
     (("decoded_seen",), "conditioning", {"operation_steps": ""}, "No operation step is given"),
     (VIDEO, "merged", {"own_operation_steps": "1200"}, "'1200' is no operation step"),
+    (VIDEO, "merged", {"own_operation_steps": "800 800"}, "Two pictures of own_keyframes have"),
     (VIDEO, "segment", {"sampler_name": "res_2s"}, "Choose one of these: paintsundo_ddim, "),
     (VIDEO, "segment", {"scheduler": "beta57"}, "Choose one of these: trailing, "),
     (VIDEO, "segment", {"resolution": "384x449"}, "Choose one of these: nearest trained size"),
