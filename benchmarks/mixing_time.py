@@ -48,8 +48,10 @@ def time_table(nodes: Mapping[str, HostNode]) -> str:
     multi = loading.load_multi_frame(folder / "multi-frame.safetensors", "fp32")
     pixels = np.asarray(Image.open(ROOT / "docs" / "pictures" / "house.png").convert("RGB"), np.float32)
     picture = torch.from_numpy(pixels / 255)[None]
+    _keyframes(single, picture, 2)  # the first run also pays for what is set up once
     plain = _keyframes(single, picture, STEPS)
     pair = plain[1][0:1], plain[1][1:2]
+    _segment(multi, pair, 2)
     plain_segment = _segment(multi, pair, STEPS)
     half = _keyframes(single, picture, STEPS // 2), _segment(multi, pair, STEPS // 2)
     rows = [[HALF_THE_STEPS, *_cells(half[0], plain), *_cells(half[1], plain_segment)]]
