@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import mixing_page
+from benchmarks.mixing_host import HostNode
 from tools.installation import Installation
 from tools.under_comfyui import INSTALLATION_VARIABLE
 
@@ -56,6 +57,27 @@ def test_a_version_gets_its_columns_and_new_nodes_their_rows():
     assert "| Sampler | Keyframes 0.3.75 | Segments 0.3.75 |" in text
     assert mixing_page.expected(text, "Node", "0.10.0")["APG"] == words("changes", "refused")
     assert mixing_page.expected(text, "Node", "0.3.75")["APG"] == words("changes", "changes")
+
+
+class Saves:
+    """A node that shows what it saved and passes its input on, as SaveLatent of newer versions does."""
+
+    FUNCTION = "save"
+
+    def save(self):
+        return {"ui": {"latents": ["a.latent"]}, "result": ("latent",)}
+
+
+class OnlySaves(Saves):
+    """An output node without outputs."""
+
+    def save(self):
+        return {"ui": {"latents": ["a.latent"]}}
+
+
+def test_what_a_node_shows_is_no_output():
+    assert HostNode("Saves", Saves, (), ("LATENT",)).run({}) == ("latent",)
+    assert HostNode("OnlySaves", OnlySaves, (), ()).run({}) == ()
 
 
 def test_the_document_has_nodes_and_samplers_of_the_pinned_version():
