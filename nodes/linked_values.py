@@ -22,6 +22,9 @@ _MEMBER_OF = {
 }
 """What every object of a type has, also those of other packs, which need not be ComfyUI's own classes."""
 
+_FOREIGN_MEMBER_OF = {"VAE": "tokenize"}
+"""What no object of a type has, where another type has the member above too: newer ComfyUIs' CLIP also decodes, to text."""
+
 _WIDGETS = (io.Int.Input, io.Float.Input, io.String.Input, io.Combo.Input, io.Boolean.Input)
 _ROUNDING = 1e-6
 """How far a decimal number that another node has computed may lie beyond a limit."""
@@ -122,9 +125,14 @@ def _trouble_with(given: io.Input, value: object) -> str | None:
             return str(error)
     elif kind == "CONDITIONING":
         return _trouble_with_conditioning(given.id, value)
-    elif kind in _MEMBER_OF and not hasattr(value, _MEMBER_OF[kind]):
+    elif kind in _MEMBER_OF and not _is_of_kind(kind, value):
         return f"{given.id} is no {kind}: {described(value)} came. Connect an output of the type {kind}."
     return None
+
+
+def _is_of_kind(kind: str, value: object) -> bool:
+    foreign = _FOREIGN_MEMBER_OF.get(kind)
+    return hasattr(value, _MEMBER_OF[kind]) and not (foreign and hasattr(value, foreign))
 
 
 def _trouble_with_number(given: io.Int.Input | io.Float.Input, value: object) -> str | None:
