@@ -24,7 +24,7 @@ DESCRIPTION = (
     "From a finished picture to a video of how it could have been painted: canvas, sketch, lines, colours, shading. "
     "Choose the two checkpoints inside."
 )
-# Newer pages find it by these words too; older ones find it by its name alone.
+# A user's own copy is found by these words too in newer pages; the pack's file is found by its name alone (1.58.1).
 SEARCH_WORDS = [
     *("time lapse", "speed paint", "drawing process", "making of", "how it was painted", "undo", "video"),
     *("延时", "绘画过程", "绘制过程", "タイムラプス", "メイキング", "制作過程"),

@@ -1,6 +1,7 @@
 """The bundled workflows as templates: named in their order, readable as a whole, with room for what nodes show."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,41 @@ BOXES = """() => window.app.graph.nodes.map(node => {
     const [x, y, width, height] = node.getBounding();
     return [`${node.id} ${node.title}`, x, y, width, height];
 })"""
+# How high the text of each open note is, and how high the room for it. Notes are drawn near the middle of the page only.
+NOTES = """async () => {
+    const notes = window.app.graph.nodes.filter(node => node.type === 'MarkdownNote' && !node.flags.collapsed);
+    const rows = [];
+    window.app.canvas.ds.scale = 0.8;
+    for (const node of notes) {
+        window.app.canvas.centerOnNode(node);
+        window.app.canvas.setDirty(true, true);
+        await new Promise(done => setTimeout(done, 500));
+        const element = node.widgets[0].element;
+        const last = element.querySelector('.ProseMirror').lastElementChild;
+        rows.push([node.title, last.offsetTop + last.offsetHeight, element.clientHeight]);
+    }
+    return rows;
+}"""
+# The same in Nodes 2.0, where a node grows with its text.
+NOTES_AS_HTML = """() => window.app.graph.nodes
+    .filter(node => node.type === 'MarkdownNote' && !node.flags.collapsed)
+    .map(node => [node.title, document.querySelector(`[data-node-id="${node.id}"]`).offsetHeight, node.size[1] + 30])"""
+NODES_2 = "Comfy.VueNodes.Enabled"
+OUTSIDE = """() => {
+    const rows = [];
+    for (const group of window.app.graph.groups) {
+        const [x, y, width, height] = group.boundingRect ?? group._bounding;
+        for (const node of window.app.graph.nodes) {
+            const [left, top, wide, high] = node.getBounding();
+            if (left >= x && left < x + width && top >= y && top < y + height && top + high > y + height)
+                rows.push([group.title, node.title, top + high - y - height]);
+        }
+    }
+    return rows;
+}"""
+# Han characters or kana. The page does not translate the titles that a workflow gives its nodes and groups.
+OTHER_SCRIPT = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+NAMES = {"Read me", "SD 1.5", "ControlNet: scribble, lineart"}
 # At 57 % and less, the page draws no text on its canvas. One node for each of seven stages does not fit.
 SMALLEST_SCALE = dict.fromkeys(TEMPLATES, 0.6) | {"segments": 0.43}
 
@@ -97,6 +133,37 @@ def test_whole_graph_fits_the_page_with_its_text(page, name):
     assert overlaps(page.evaluate(BOXES)) == []
 
 
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_titles_can_be_read_in_every_language(name):
+    graph = graph_of(name)
+    titles = {node["title"] for node in graph["nodes"] if "title" in node} | {
+        group["title"] for group in graph["groups"]
+    }
+    assert {title for title in titles - NAMES if not OTHER_SCRIPT.search(title)} == set()
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_notes_show_their_whole_text(page, name):
+    page.evaluate(OPEN, graph_of(name))
+    notes = page.evaluate(NOTES)
+    assert len(notes) == (0 if name == "redo" else 3)
+    assert [note for note in notes if not 0 < note[1] <= note[2]] == []
+
+
+def test_notes_have_room_in_nodes_2(page):
+    setting = "window.app.extensionManager.setting"
+    if page.evaluate(f"{setting}.get('{NODES_2}')") is None:
+        pytest.skip("this page has no Nodes 2.0")
+    page.evaluate(f"{setting}.set('{NODES_2}', true)")
+    try:
+        for name in TEMPLATES:
+            page.evaluate(OPEN, graph_of(name))
+            notes = page.evaluate(NOTES_AS_HTML)
+            assert [(name, *note) for note in notes if note[1] > note[2] + 1] == []
+    finally:
+        page.evaluate(f"{setting}.set('{NODES_2}', false)")
+
+
 def test_nodes_grow_into_their_room_while_they_run(page):
     page.evaluate(OPEN, graph_of("paced"))  # it has every node of the chain
     page.evaluate(SHRINK, SIZE)
@@ -104,6 +171,7 @@ def test_nodes_grow_into_their_room_while_they_run(page):
     page.evaluate(RUN)
     after = page.evaluate(BOXES)
     assert overlaps(after) == []
+    assert page.evaluate(OUTSIDE) == [], "out of the frame that belongs to them"
     assert [box[0] for box in after] == [box[0] for box in before]
 
 
