@@ -215,8 +215,7 @@ def bad_values(kind: str, name: str, options: Json, is_required: bool) -> Iterat
         yield "a picture", ["picture", 0], kind != "*"
     for label in OF_TYPE.get(kind, {}):
         node = {"class_type": "TortureValue", "inputs": {"kind": kind, "name": label}}
-        # No object at an optional input is the same as no link, and every value of Python is true or false.
-        is_wrong = (is_required or label != "None") and kind != "BOOLEAN"
+        is_wrong = is_required or label != "None"  # no object at an optional input is the same as no link
         yield f"from a node: {label}", {"node": node}, is_wrong and label not in MAY_BE_GOOD.get(kind, ())
     yield from WIDGET_VALUES.get(kind, lambda *_: iter(()))(name, options)
 
@@ -225,8 +224,6 @@ MAY_BE_GOOD = {
     # What a node can do nothing wrong with if it only passes the object on, or only reads the shape.
     "IMAGE": {"seven channels", "one pixel is not a number", "one pixel is infinite"},
     "CONDITIONING": {"empty", "another width", "not a number", "one dimension"},
-    "INT": {"minus ten"},
-    "FLOAT": {"minus ten"},
 }
 
 

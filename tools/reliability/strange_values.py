@@ -69,7 +69,7 @@ OF_TYPE: dict[str, dict[str, Callable[[], Any]]] = {
     "FLOAT": NUMBERS,
     "STRING": {name: NUMBERS[name] for name in ("None", "a list", "not a number")},
     "COMBO": {name: NUMBERS[name] for name in ("None", "a text", "a list", "not a number")},
-    "BOOLEAN": {name: NUMBERS[name] for name in ("a list", "a text")},
+    "BOOLEAN": {name: NUMBERS[name] for name in ("None", "a list", "a text", "minus ten", "not a number")},
 }
 """Values by the type of the socket that gets them; makers, because torch is imported only inside ComfyUI."""
 
