@@ -8,7 +8,7 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..paintsundo_models.checkpoints.download import Progress, Request, download
-from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT
+from ..paintsundo_models.checkpoints.published import EVERYTHING, WHAT, require_revision
 from ..paintsundo_models.host.folders import DOWNLOAD_NODE, FOLDER_KEY
 from .choices import Choice, require_choice
 from .page_features import searched_as
@@ -55,8 +55,18 @@ class Download(io.ComfyNode):
         return float("nan")
 
     @classmethod
+    def validate_inputs(cls, revision: str | None = None) -> bool | str:
+        # None: the input is linked, and its value is known only when the node runs.
+        try:
+            require_revision((revision or "").strip())
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(cls, what: str, revision: str) -> io.NodeOutput:
         require_choice("what", what, list(WHAT))
+        require_revision(revision.strip())
         show = _Display()
         done = download(Request(what, revision.strip()), _folder(), show)
         # The page shows two lines of the text, so what to do comes first.

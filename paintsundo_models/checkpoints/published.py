@@ -60,6 +60,10 @@ SOURCES = {
 }
 
 
+_NO_REVISION = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|\.\.|@\{|//|^/|[/.]$")
+"""What Git allows in no name of a branch, tag or commit; and halves of characters, which no address can hold."""
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """A file of the hub.
@@ -91,6 +95,19 @@ class PublishedFile:
 def sources_of(what: str) -> list[Source]:
     """The repositories that have `what` (one of WHAT)."""
     return list(SOURCES.values()) if what == EVERYTHING else [SOURCES[what]]
+
+
+def require_revision(revision: str) -> None:
+    """Check what can be known of a revision without asking the hub: Git's rules for names.
+
+    Raises:
+        ValueError: no branch, tag or commit can have this name.
+    """
+    if _NO_REVISION.search(revision):
+        raise ValueError(
+            f"No branch, tag or commit can have the name {ascii(revision)}: write it as the model's page on the hub shows it, "
+            "or leave revision empty for the newest."
+        )
 
 
 def list_published(what: str, revision: str = "", endpoint: str | None = None) -> list[PublishedFile]:

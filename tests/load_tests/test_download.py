@@ -21,7 +21,12 @@ from paintsundo_pack.paintsundo_models.checkpoints.download import (
     size_text,
 )
 from paintsundo_pack.paintsundo_models.checkpoints.parts import MULTI_FRAME, SINGLE_FRAME
-from paintsundo_pack.paintsundo_models.checkpoints.published import EVERYTHING, TAGGER, WHAT
+from paintsundo_pack.paintsundo_models.checkpoints.published import (
+    EVERYTHING,
+    TAGGER,
+    WHAT,
+    require_revision,
+)
 from paintsundo_pack.paintsundo_models.checkpoints.transfer import Patience
 from paintsundo_pack.paintsundo_models.errors import DownloadError
 
@@ -217,6 +222,21 @@ def test_a_hub_that_gives_no_list(hub, get, tmp_path, status, message):
 def test_an_unknown_revision(get):
     with pytest.raises(DownloadError, match=r"has no revision 'v9': write a branch, tag or commit"):
         get(revision="v9")
+
+
+@pytest.mark.parametrize(
+    "name", ["the newest", "v1..v2", "main~1", "a\nb", "\ud800", "\0", "/main", "main/", "main@{1}"]
+)
+def test_a_revision_that_git_cannot_have_is_refused_without_asking(name):
+    with pytest.raises(
+        ValueError, match=r"No branch, tag or commit can have the name .*leave revision empty"
+    ):
+        require_revision(name)
+
+
+@pytest.mark.parametrize("name", ["", "main", "v1.0", "refs/pr/1", "0123abc", "支线", "feature/new-vae"])
+def test_a_revision_that_git_can_have_is_asked_for(name):
+    require_revision(name)
 
 
 def test_a_revision_without_a_part(hub, get, monkeypatch):

@@ -206,6 +206,7 @@ AT_INPUT = [
     (("save",), "save", {"filename": "../a"}, "is no file name inside"),
     (("tags_shown",), "tags", {"tagger": "gone.onnx"}, 'The tagger "gone.onnx" is not installed'),
     (("download",), "download", {"what": "everything"}, "Choose one of these: "),
+    (("download",), "download", {"revision": "the newest"}, "No branch, tag or commit can have the name"),
 ]
 
 
