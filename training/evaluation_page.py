@@ -140,7 +140,7 @@ The segments that did best, at the median, and worst against the cross-fade (the
 
 
 def _comparison(results: Results) -> str:
-    if not all(results.deviations.values()):
+    if not results.deviations:
         return ""
     return f"""
 ## Against other settings

@@ -207,12 +207,13 @@ def evaluate(installation: Installation, options: argparse.Namespace, command: s
     """
     source = held_out_pictures(max(options.pictures, options.segments))
     with evaluation_server(installation, options.single, options.multi) as evaluator:
-        return _measure(evaluator, source, options, command)
+        return measure(evaluator, source, options, command)
 
 
-def _measure(
+def measure(
     evaluator: Evaluator, source: SequenceSource, options: argparse.Namespace, command: str
 ) -> Results:
+    """Make and score what the options ask for, on a running server."""
     sampling = evaluator.settings(options.settings, options.steps)
     others = {name: evaluator.settings(name) for name in SETTINGS if name != options.settings}
     keyframes, keyframe_pictures = [], []
