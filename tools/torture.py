@@ -33,10 +33,10 @@ KINDS = {
     "prompts": (prompts.torture, 800, 40),
     "files": (files.torture, 40, 2),
     "cancels": (cancels.torture, 50, 2),
-    "kills": (kills.torture, 6, 1),
-    "caps": (caps.torture, 5, 1),
+    "kills": (kills.torture, 12, 1),
+    "caps": (caps.torture, 12, 1),
     "soak": (soak.torture, 100, 6),
-    "threads": (threads.torture, 2, 1),
+    "threads": (threads.torture, 4, 1),
 }
 """Function, rounds, rounds with --quick."""
 
