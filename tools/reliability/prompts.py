@@ -247,7 +247,8 @@ def _texts(name: str, options: Json) -> Iterator[tuple[str, Any, bool]]:
     yield "two lines", "a\nb", is_name
     yield "half a character", "a\ud800", is_name
     yield "outside the folder", "../../outside", is_name
-    yield "a name that Windows keeps for itself", "CON", is_name
+    # With a dot, because ComfyUI's number would make CON_00001_ of CON, which Windows allows.
+    yield "a name that Windows keeps for itself", "CON.a", is_name
     yield "letters that Windows forbids", 'a<b>:"|?*', is_name
     yield "a name below a file", "../input/picture.png/x" if name == "filename" else "blocked/x", is_name
     yield "200,000 letters", "word, " * 33_000, is_name

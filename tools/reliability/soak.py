@@ -47,7 +47,10 @@ def torture(bench: Bench, rounds: int) -> Report:
         first = first or digest
         if is_end and digest != first:
             different.append(f"prompt {number + 1}")
-        states.append(state_of(bench, SECONDS_OF_CLOSING if number + 1 in (FIRST, rounds) else 0.0))
+        is_compared = number + 1 in (FIRST, rounds)
+        if is_compared:
+            bench.finish({"trim": {"class_type": "TortureTrim", "inputs": {}}})
+        states.append(state_of(bench, SECONDS_OF_CLOSING if is_compared else 0.0))
         bench.say(f"    prompt {number + 1}: {states[-1]}")
     early, last = states[min(FIRST, rounds) - 1], states[-1]
     report.count("prompts in one server", rounds)

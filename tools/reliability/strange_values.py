@@ -1,5 +1,8 @@
-"""Two nodes for a torture run, copied into the custom_nodes of its server: one outputs anything, one takes anything."""
+"""Nodes for a torture run, copied into the custom_nodes of its server: one outputs anything, one takes anything, one gives free memory back."""
 
+import ctypes
+import gc
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -105,4 +108,34 @@ class TortureSink:
         return {}
 
 
-NODE_CLASS_MAPPINGS = {"TortureValue": TortureValue, "TortureSink": TortureSink}
+class TortureTrim:
+    """Give memory that is free back to the system, so that the process's memory is what is in use.
+
+    The C library else keeps some of it, and how much changes from prompt to prompt.
+    """
+
+    CATEGORY = "torture"
+    FUNCTION = "trim"
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802  ComfyUI's name
+        return {"required": {}}
+
+    @classmethod
+    def IS_CHANGED(cls) -> float:  # noqa: N802  ComfyUI's name
+        return float("nan")  # equals nothing, so the node runs each time
+
+    def trim(self) -> dict[str, Any]:
+        gc.collect()
+        if platform.libc_ver()[0] == "glibc":
+            ctypes.CDLL(None).malloc_trim(0)
+        return {}
+
+
+NODE_CLASS_MAPPINGS = {
+    "TortureValue": TortureValue,
+    "TortureSink": TortureSink,
+    "TortureTrim": TortureTrim,
+}
